@@ -27,6 +27,8 @@ class User(Contract):
     """Sees nothing and cannot sign in; their mailboxes are paused."""
     external_id: str = ""
     """The user's id at the company's identity provider, if that manages them."""
+    identity: str = ""
+    """Issuer and subject of the account by which the user signs in at the company's identity provider; empty before the first time."""
     created_at: Utc
     """When the user was added."""
 

@@ -54,6 +54,7 @@ PAGES = (
     PageRoute("/sign-in", sign_in.form, sign_in.request_link, ANYONE),
     PageRoute("/sign-in/company", sign_in.go_to_company, access=ANYONE),
     PageRoute(CALLBACK, sign_in.come_from_company, access=ANYONE),
+    PageRoute("/sign-in/company/sign-out", sign_in.leave_company, access=ANYONE),
     PageRoute("/sign-in/{link}", sign_in.confirm, sign_in.enter, ANYONE),
     PageRoute("/sign-out", post=sign_in.leave),
     PageRoute("/mailboxes", mailboxes.index),

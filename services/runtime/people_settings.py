@@ -84,6 +84,14 @@ class OidcSettings(OidcIssuerSettings):
         "`true` to add users at their first sign-in if their address is in one of the company's own domains",
         "true",
     )
+    oidc_session_hours: float = setting(
+        8.0,
+        "how many hours a user stays signed in who signed in at your identity provider, if LEADMAIL_CONSOLE_SESSION_HOURS is not less:"
+        " it is asked again after that, so that someone who has left there is out here, too",
+        "8",
+        gt=0,
+        le=720,
+    )
     console_mail_links: bool = setting(
         True, "`false` to mail no sign-in links: users sign in at your identity provider only", "false"
     )

@@ -8,6 +8,7 @@ from services.store.access.attesting import Attesting
 from services.store.access.copies import Copies
 from services.store.access.groups import Groups
 from services.store.access.guard import Guard
+from services.store.access.identities import Identities
 from services.store.access.pending_sign_ins import PendingSignIns
 from services.store.access.rights import RecordRights
 from services.store.access.scim_tokens import ScimTokens
@@ -40,6 +41,7 @@ class ReaderStore(StageStore):
         self._rights = RecordRights(c, config)
         self.users = Users(c, self.colleagues, self.audit)
         self.company = Company(c, self.colleagues)
+        self.identities = Identities(c, self.users, self.audit)
         self.sign_ins = SignIns(c, self.users, self.audit)
         self.scim_tokens = ScimTokens(c, self.audit)
         self.groups = Groups(c, self.users, self.audit)

@@ -25,6 +25,9 @@ _MICROSOFT = (
     "https://sts.windows.net/",
 )
 _MOST_GROUPS = 1_000
+_LONGEST_SUBJECT = 255
+"""OpenID Connect Core section 2."""
+_NO_USER = "{} is not a user of Leadmail. Ask your administrator to add you."
 
 
 class NotAdmittedError(LeadmailError):
@@ -85,11 +88,12 @@ async def admit(store: Store, claims: Mapping[str, Any], settings: OidcSettings)
     Raises:
         NotAdmittedError: it is no user who may come in.
     """
-    email = _proven_address(claims, settings)
-    try:
-        user = await store.users.active(email)
-    except NotFoundError:
-        user = await _created(store, email, claims, settings)
+    email, identity = _proven_address(claims, settings), _identity(claims)
+    user = await store.identities.user_of(identity)
+    if user is None:
+        user = await _bound(store, email, identity, claims, settings)
+    elif user.disabled:
+        raise NotAdmittedError(_NO_USER.format(user.email))
     return await _with_rights(store, user, claims, settings)
 
 
@@ -111,6 +115,29 @@ def _proven_address(claims: Mapping[str, Any], settings: OidcSettings) -> str:
     if settings.oidc_domains and not any(in_domain(email, domain) for domain in settings.oidc_domains):
         raise NotAdmittedError("Addresses of this domain cannot sign in here. Choose your company's account.")
     return email
+
+
+def _identity(claims: Mapping[str, Any]) -> str:
+    """Return issuer and subject of an account: addresses are given to other people, subjects are not."""
+    issuer = str(claims.get("iss") or "")
+    # Microsoft's sub is another one for each application, its oid is the account's.
+    subject = str((claims.get("oid") if issuer.startswith(_MICROSOFT) else None) or claims.get("sub") or "")
+    if not subject or len(subject) > _LONGEST_SUBJECT:
+        raise NotAdmittedError("The identity provider does not say which account you have.")
+    return f"{issuer} {subject}"
+
+
+async def _bound(store: Store, email: str, identity: str, claims: Mapping[str, Any], settings: OidcSettings) -> User:
+    """Return the user of an address, who signs in by this account from now on. An address that another account had is refused."""
+    try:
+        user = await store.users.active(email)
+    except NotFoundError:
+        user = await _created(store, email, claims, settings)
+    if user.identity.rpartition(" ")[0] == identity.rpartition(" ")[0]:  # another provider's accounts no longer count
+        raise NotAdmittedError(
+            f"{email} belonged to another account at your identity provider. Ask your administrator, who can let yours in."
+        )
+    return await store.identities.bind(user, identity, by=OIDC)
 
 
 def _is_guest(claims: Mapping[str, Any]) -> bool:
@@ -137,7 +164,7 @@ async def _created(store: Store, email: str, claims: Mapping[str, Any], settings
             user = await store.users.get(email)
             if not user.disabled:
                 return user
-    raise NotAdmittedError(f"{email} is not a user of Leadmail. Ask your administrator to add you.")
+    raise NotAdmittedError(_NO_USER.format(email))
 
 
 async def _with_rights(store: Store, user: User, claims: Mapping[str, Any], settings: OidcSettings) -> User:

@@ -13,7 +13,7 @@ from authlib.oauth2 import OAuth2Error
 from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from testbed.identity.grants import FormRequest, Server
@@ -29,6 +29,7 @@ _PUBLISHED = {
     "introspection_endpoint": "introspect",
     "userinfo_endpoint": "userinfo",
     "jwks_uri": "keys",
+    "end_session_endpoint": "logout",
 }
 _WRONG = "The address or the password is wrong."
 Handler = Callable[[FormRequest], Response]
@@ -55,6 +56,7 @@ class Pages:
             "/introspect": ("introspect", partial(server.create_endpoint_response, "introspection")),
             "/userinfo": ("userinfo", self._userinfo),
             "/keys": ("keys", self._keys),
+            "/logout": ("logout", self._logout),
         }
 
     def app(self) -> Starlette:
@@ -106,6 +108,13 @@ class Pages:
         if token is None or token.revoked or token.is_expired():
             return JSONResponse({"error": "invalid_token"}, 401)
         return JSONResponse(about(self._state, token.user))
+
+    def _logout(self, request: FormRequest) -> Response:
+        client = self._state.clients.get(request.form.get("client_id", ""))
+        back = request.form.get("post_logout_redirect_uri", "")
+        if client is None or not client.check_redirect_uri(back):
+            return HTMLResponse("<p>You are signed out.</p>")
+        return RedirectResponse(back, 303)
 
     def _keys(self, _: FormRequest) -> Response:
         return JSONResponse({"keys": [self._state.key.as_dict(private=False)]})

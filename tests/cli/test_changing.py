@@ -219,6 +219,7 @@ def test_a_user_leaves(deployment: Deployment) -> None:
     assert account(deployment)[0] is AccountState.PAUSED
     assert deployment.run("emails", KIM, "--viewer", ANNA).code == 1
     deployment.ok("user", "enable", ANNA)
+    assert "another account of the identity provider" in deployment.ok("user", "unbind", ANNA)
     assert "2 emails" in deployment.ok("emails", KIM, "--viewer", ANNA)
     assert deployment.run("user", "remove", ANNA).code == 2
     assert deployment.run("user", "remove", ANNA, "--purge", "--transfer-to", LUC, "--yes").code == 2

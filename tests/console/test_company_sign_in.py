@@ -18,6 +18,7 @@ from services.console.pages import sign_in
 from services.console.web.company_sign_in import CompanySignIn
 from services.runtime.environment import SettingsError
 from services.settings import ConsoleSettings
+from services.store import ChangedMeanwhileError
 from services.usecases import provisioning
 from services.usecases.provisioning import NotAdmittedError
 from services.usecases.signing import Signer
@@ -56,6 +57,7 @@ class Company:
 
     async def signs_in(self, browser: Browser | None = None, to: str = "/", **claims: Any) -> httpx.Response:
         """Sign in with an account of these claims, and return the console's answer."""
+        claims = {"sub": f"sub of {claims.get('email')}", **claims}
         await asyncio.to_thread(self.identity.set, claims=claims)
         browser = browser or self.office.browser()
         return await browser.get(await self.back(await self.start(browser, to)))
@@ -93,7 +95,7 @@ async def test_signing_in(company: Company) -> None:
     entered = await company.signs_in(browser, "/records?q=carla", email=BOB.upper())
     assert (entered.status_code, entered.headers["location"]) == (303, "/records?q=carla")
     (cookie,) = [one for one in entered.headers.get_list("set-cookie") if one.startswith("__Host-leadmail=")]
-    for flag in ("HttpOnly", "Secure", "SameSite=lax", "Path=/", "Max-Age=86400"):
+    for flag in ("HttpOnly", "Secure", "SameSite=lax", "Path=/", "Max-Age=28800"):
         assert flag in cookie
     assert "__Host-leadmail-flow" not in browser.client.cookies
     assert BOB in await browser.follow(entered)
@@ -142,7 +144,7 @@ async def test_who_is_not_admitted(company: Company) -> None:
 async def test_an_address_that_was_theirs_once(company: Company) -> None:
     """At Google, only an account that the company manages counts: others keep an address after their owner has left."""
     store, settings = company.office.console.store, company.office.console.settings
-    google = {"iss": "https://accounts.google.com", "email": BOB, "email_verified": True}
+    google = {"iss": "https://accounts.google.com", "sub": "1", "email": BOB, "email_verified": True}
     for more in ({}, {"hd": ""}, {"hd": None}):
         with pytest.raises(NotAdmittedError):
             await provisioning.admit(store, {**google, **more}, settings)
@@ -154,7 +156,7 @@ async def test_an_address_that_another_tenant_wrote(company: Company) -> None:
     """At Entra, a guest's address counts only if its domain's owner verified it: other tenants can write any address."""
     store, settings = company.office.console.store, company.office.console.settings
     issuer, own, other = "https://login.microsoftonline.com/t-1/v2.0", "https://sts.windows.net/t-1/", "t-2"
-    entra = {"iss": issuer, "tid": "t-1", "email": BOB}
+    entra = {"iss": issuer, "tid": "t-1", "sub": "1", "oid": "o", "email": BOB}
     for guest in (
         {"idp": f"https://sts.windows.net/{other}/"},
         {"idp": "live.com"},
@@ -166,7 +168,7 @@ async def test_an_address_that_another_tenant_wrote(company: Company) -> None:
             await provisioning.admit(store, {**entra, **guest}, settings)
     for member in ({}, {"idp": own}, {"idp": issuer, "acct": 0}, {"idp": "live.com", "xms_edov": True}):
         assert (await provisioning.admit(store, {**entra, **member}, settings)).email == BOB
-    elsewhere = {"iss": "https://id.firm.example", "idp": "local", "email": BOB}
+    elsewhere = {"iss": "https://id.firm.example", "sub": "1", "idp": "local", "email": BOB}
     assert (await provisioning.admit(store, elsewhere, settings)).email == BOB
 
 
@@ -175,8 +177,94 @@ async def test_an_address_that_looks_like_anothers(company: Company) -> None:
     store, settings = company.office.console.store, company.office.console.settings
     await store.users.add("kim@firm.example")
     with pytest.raises(NotAdmittedError):
-        await provisioning.admit(store, {"iss": "x", "email": "\N{KELVIN SIGN}im@firm.example"}, settings)
-    assert (await provisioning.admit(store, {"iss": "x", "email": "KIM@Firm.example"}, settings)).admin is False
+        await provisioning.admit(store, {"iss": "x", "sub": "1", "email": "\N{KELVIN SIGN}im@firm.example"}, settings)
+    assert (
+        await provisioning.admit(store, {"iss": "x", "sub": "1", "email": "KIM@Firm.example"}, settings)
+    ).admin is False
+
+
+async def test_an_address_that_someone_else_gets(company: Company) -> None:
+    """The first sign-in binds a user to one account. Whoever gets the address later is refused until an administrator lets them in."""
+    store = company.office.console.store
+    assert (await company.signs_in(email=BOB, sub="bob-1")).status_code == 303
+    refused = await company.signs_in(email=BOB, sub="bob-2")
+    assert (refused.status_code, "belonged to another account" in text_of(refused.text)) == (403, True)
+    assert await company.office.life.database["sessions"].count_documents({}) == 1
+    assert (await company.signs_in(email=BOB, sub="bob-1")).status_code == 303
+    await store.identities.unbind(BOB, by=ANN)
+    assert (await company.signs_in(email=BOB, sub="bob-2")).status_code == 303
+    assert (await company.signs_in(email=BOB, sub="bob-1")).status_code == 403
+    entries = await store.audit.newest(action="user.identity")
+    assert [(one.by, one.details["bound"]) for one in entries] == [("oidc", True), (ANN, False), ("oidc", True)]
+
+
+async def test_a_person_whose_address_changes(company: Company) -> None:
+    """They stay the user whom they were, whatever address their account has now; one who is disabled stays out."""
+    store = company.office.console.store
+    await company.signs_in(email=BOB, sub="bob-1")
+    browser = company.office.browser()
+    entered = await company.signs_in(browser, "/records", email="robert@firm.example", sub="bob-1")
+    assert BOB in await browser.follow(entered)
+    await company.signs_in(email=EVE, sub="eve-1")
+    await store.user_lifecycle.disable(EVE, by=ANN)
+    for email in (EVE, NEW, BOB):
+        assert (await company.signs_in(email=email, sub="eve-1")).status_code == 403
+
+
+async def test_whose_account_it_is(company: Company) -> None:
+    """Another issuer is another provider, whose accounts count anew; at Microsoft the account's own id counts, not the application's."""
+    store, settings = company.office.console.store, company.office.console.settings
+    entra = {"iss": "https://login.microsoftonline.com/t-1/v2.0", "tid": "t-1", "email": BOB}
+    for claims in (
+        {**entra, "sub": "of app 1", "oid": "bob"},
+        {**entra, "sub": "of app 2", "oid": "bob"},
+        {"iss": "https://id.firm.example", "sub": "bob", "email": BOB},
+    ):
+        assert (await provisioning.admit(store, claims, settings)).email == BOB
+    nobodies: tuple[dict[str, str | None], ...] = ({"sub": ""}, {"sub": None}, {"sub": "x" * 256})
+    for nobody in nobodies:
+        with pytest.raises(NotAdmittedError, match="which account"):
+            await provisioning.admit(store, {"iss": "https://id.firm.example", "email": ANN, **nobody}, settings)
+
+
+async def test_one_account_is_one_users(company: Company) -> None:
+    """Of sign-ins at the same time, one binds an account; and a user who changed meanwhile is not bound."""
+    store = company.office.console.store
+    bob, eve = await store.users.get(BOB), await store.users.get(EVE)
+    await store.identities.bind(bob, "https://id.firm.example 1", by="oidc")
+    with pytest.raises(ChangedMeanwhileError):
+        await store.identities.bind(eve, "https://id.firm.example 1", by="oidc")
+    with pytest.raises(ChangedMeanwhileError):
+        await store.identities.bind(bob, "https://id.firm.example 2", by="oidc")
+    assert await store.identities.user_of("https://id.firm.example 2") is None
+
+
+async def test_the_provider_is_asked_again(company: Company) -> None:
+    """A session lasts as long as the shorter of both settings says."""
+    for own, company_hours, seconds in ((24.0, 0.5, 1800), (1.0, 8.0, 3600)):
+        company.use(console_session_hours=own, oidc_session_hours=company_hours)
+        entered = await company.signs_in(email=BOB)
+        assert f"Max-Age={seconds}" in str(entered.headers.get_list("set-cookie"))
+        (session,) = await company.office.life.database["sessions"].find().sort("since", -1).limit(1).to_list()
+        assert (session["until"] - session["since"]).total_seconds() == seconds
+
+
+async def test_signing_out_at_the_provider(company: Company) -> None:
+    """The page after signing out offers it; the provider sends the browser back. One that does not answer offers nothing."""
+    browser = company.office.browser()
+    await browser.follow(await company.signs_in(browser, "/records", email=BOB))
+    page = await browser.follow(await browser.post("/sign-out", page="/records"))
+    assert 'href="/sign-in/company/sign-out"' in page
+    assert "sign-out" not in await browser.shows("/sign-in")
+    there = (await browser.get("/sign-in/company/sign-out")).headers["location"]
+    assert there.startswith(f"{company.identity.issuer}/logout?client_id=")
+    back = await asyncio.to_thread(httpx.get, there, trust_env=False)
+    assert back.headers["location"] == "https://localhost:8443/sign-in"
+    fresh = CompanySignIn(company.office.console.settings, company.office.console.signer, company.office.console.policy)
+    object.__setattr__(company.office.console, "company_sign_in", fresh)
+    with company.identity.fault("configuration", status=503):
+        assert "sign-out" not in await browser.shows("/sign-in?flash=signed-out")
+        assert (await browser.get("/sign-in/company/sign-out")).status_code == 503
 
 
 async def test_attacks(company: Company) -> None:

@@ -97,4 +97,5 @@ def test_every_privileged_action_is_logged() -> None:
         "user.add",
         "user.admin",
         "user.change",
+        "user.identity",
     }

@@ -40,6 +40,7 @@ COMMANDS = (
         "users.save",
         "users.turn_admin",
         "users.set_profile",
+        "identities.bind",
         *("groups._save", "scim_tokens.add", "scim_tokens.revoke"),
     ),
     *("withdrawals.add", "withdrawals.remove"),

@@ -72,6 +72,15 @@ async def enable(email: UserEmail) -> None:
     say(f"{user.email} is enabled.")
 
 
+@app.command("unbind")
+@command
+async def unbind(email: UserEmail) -> None:
+    """Let a user's next sign-in at the identity provider count as their first: for one who got another account there."""
+    async with open_session(setup=True) as session:
+        user = await session.store.identities.unbind(email, by=OPERATOR)
+    say(f"{user.email} can sign in by another account of the identity provider: the next one that has this address.")
+
+
 @app.command("remove")
 def remove(
     email: UserEmail,

@@ -5,6 +5,9 @@ Using a link takes a button press, because mail scanners follow links.
 
 from __future__ import annotations
 
+import asyncio
+import math
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -23,6 +26,8 @@ from services.usecases.provisioning import OIDC, NotAdmittedError
 
 MOST, WITHIN = 60, timedelta(minutes=15)
 """At most so many addresses typed by one client within this time; for what is beyond it no mail is sent."""
+_PATIENCE_S = 2.0
+"""How long the page after signing out waits for the identity provider."""
 
 
 async def form(context: RequestContext) -> Response:
@@ -30,15 +35,34 @@ async def form(context: RequestContext) -> Response:
     to = local_path(context.form.text("to", "/"))
     if context.visitor is not None:
         return context.redirect(to)
-    return _form(context, to)
+    leaves = context.form.text("flash") == "signed-out" and await _offers_sign_out(context)
+    return _form(context, to, leaves=leaves)
 
 
-def _form(context: RequestContext, to: str, *, typed: str = "", wrong: str | None = None) -> Response:
+async def _offers_sign_out(context: RequestContext) -> bool:
+    """Whether the identity provider can end its session, too. One that does not answer soon offers nothing."""
+    company = context.console.company_sign_in
+    with suppress(IdentityServerError, TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            return company is not None and bool(await company.sign_out_url())
+    return False
+
+
+def _form(
+    context: RequestContext, to: str, *, typed: str = "", wrong: str | None = None, leaves: bool = False
+) -> Response:
     status = 400 if wrong else 200
     console = context.console
     company = console.company_sign_in.name if console.company_sign_in else None
     return context.render(
-        "sign_in.html", status=status, to=to, typed=typed, wrong=wrong, mails=console.mails_links, company=company
+        "sign_in.html",
+        status=status,
+        to=to,
+        typed=typed,
+        wrong=wrong,
+        mails=console.mails_links,
+        company=company,
+        leaves=leaves,
     )
 
 
@@ -75,7 +99,7 @@ async def enter(context: RequestContext) -> Response:
         found = await context.store.sign_ins.use(_valid(context, context.path_part("link")), session, lasts=lasts)
     except NotFoundError:
         return _ended(context)
-    return await _signed_in(context, session, found.page)
+    return await _signed_in(context, session, found.page, lasts)
 
 
 async def go_to_company(context: RequestContext) -> Response:
@@ -91,6 +115,17 @@ async def go_to_company(context: RequestContext) -> Response:
     # Lax, not strict: the browser comes back from the identity provider's site.
     response.set_cookie(context.console.flow_cookie, flow.cookie, max_age=LASTS_S, **_flags(context, "lax"))
     return response
+
+
+async def leave_company(context: RequestContext) -> Response:
+    """Send the browser to where the identity provider ends its own session."""
+    company = _company(context)
+    await _count_company_sign_in(context)
+    try:
+        url = await company.sign_out_url()
+    except IdentityServerError as error:
+        raise _identity_error(context, error) from error
+    return RedirectResponse(url or "/sign-in", 303)
 
 
 async def come_from_company(context: RequestContext) -> Response:
@@ -112,9 +147,9 @@ async def come_from_company(context: RequestContext) -> Response:
         raise _identity_error(context, error) from error
     except NotAdmittedError as error:
         raise PageError(403, str(error)) from error
-    session = new_secret()
-    await context.store.sign_ins.start(user.email, session, lasts=_session_lasts(context), how=OIDC)
-    response = await _signed_in(context, session, flow.page)
+    session, lasts = new_secret(), _session_lasts(context, console.settings.oidc_session_hours)
+    await context.store.sign_ins.start(user.email, session, lasts=lasts, how=OIDC)
+    response = await _signed_in(context, session, flow.page, lasts)
     response.delete_cookie(console.flow_cookie, **_flags(context, "lax"))
     return response
 
@@ -141,23 +176,22 @@ def _identity_error(context: RequestContext, error: IdentityServerError) -> Page
     return PageError(403, "The identity provider did not confirm who you are. Start again, or ask your administrator.")
 
 
-def _session_lasts(context: RequestContext) -> timedelta:
-    return timedelta(hours=context.console.settings.console_session_hours)
+def _session_lasts(context: RequestContext, most_hours: float = math.inf) -> timedelta:
+    return timedelta(hours=min(context.console.settings.console_session_hours, most_hours))
 
 
 def _flags(context: RequestContext, same_site: Literal["lax", "strict"]) -> dict[str, Any]:
     return {"secure": context.console.secure, "httponly": True, "samesite": same_site, "path": "/"}
 
 
-async def _signed_in(context: RequestContext, session: str, page: str) -> Response:
+async def _signed_in(context: RequestContext, session: str, page: str, lasts: timedelta) -> Response:
     """Return the redirect that gives the browser its session; an earlier one of this browser ends."""
     console = context.console
     if before := context.request.cookies.get(console.cookie):
         await context.store.sign_ins.end(before)
     response = context.redirect(local_path(page))
     # Lax, not strict: a user who follows a link from the CRM or a mail must be signed in on the page that opens.
-    lasts = int(_session_lasts(context).total_seconds())
-    response.set_cookie(console.cookie, session, max_age=lasts, **_flags(context, "lax"))
+    response.set_cookie(console.cookie, session, max_age=int(lasts.total_seconds()), **_flags(context, "lax"))
     response.delete_cookie(console.form_cookie, **_flags(context, "strict"))
     return response
 

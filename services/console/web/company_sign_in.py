@@ -9,7 +9,7 @@ import hmac
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode
 
 from services.console.web.forms import local_path, new_secret
 from services.mailbox.connection import ConnectPolicy
@@ -59,6 +59,7 @@ class CompanySignIn:
 
         self.name = settings.oidc_name
         self._signer = signer
+        self._console = settings.console_url
         self._redirect = f"{settings.console_url}{CALLBACK}"
         self._client: OAuthClient = OAuthClient(
             OAuthApp(
@@ -80,6 +81,19 @@ class CompanySignIn:
         return await self._client.authorization_url(
             redirect_uri=self._redirect, state=state, nonce=nonce, verifier=verifier
         )
+
+    async def sign_out_url(self) -> str:
+        """Return where to send a browser to end its session at the provider, too; empty if the provider offers that nowhere.
+
+        Raises:
+            IdentityServerError: the identity provider cannot be asked.
+        """
+        url = (await self._client.endpoints()).end_session
+        if not url:
+            return ""
+        # OpenID Connect RP-Initiated Logout 1.0, without id_token_hint: no token of the provider is kept.
+        back = {"client_id": self._client.app.client_id, "post_logout_redirect_uri": f"{self._console}/sign-in"}
+        return f"{url}{'&' if '?' in url else '?'}{urlencode(back)}"
 
     def is_answer_to(self, flow: SignInFlow, state: str) -> bool:
         """Whether the identity provider answers this browser's attempt."""

@@ -24,6 +24,7 @@ class Endpoints(Contract):
     revocation: str = ""
     userinfo: str = ""
     keys: str = ""
+    end_session: str = ""
 
     @classmethod
     def published(cls, document: object, issuer: str) -> Self:
@@ -39,6 +40,7 @@ class Endpoints(Contract):
             "revocation": "revocation_endpoint",
             "userinfo": "userinfo_endpoint",
             "keys": "jwks_uri",
+            "end_session": "end_session_endpoint",
         }
         known = document if isinstance(document, dict) else {}
         named = known.get("issuer")

@@ -130,6 +130,8 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
             (collection, [_index("until", "until", expireAfterSeconds=0)])
             for collection in (c.sign_in_links, c.sessions, c.attempts, c.address_codes, c.pending_sign_ins)
         ),
+        # Two users never sign in by one account of the identity provider.
+        (c.users, [_index("identity", "identity", unique=True, partialFilterExpression={"identity": {"$gt": ""}})]),
         (c.groups, [_index("key", "key", unique=True)]),
         (c.withdrawals, [_index("owner", "owner", "target")]),
         (c.pending_work, [_index("at", "at")]),

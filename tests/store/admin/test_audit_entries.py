@@ -53,6 +53,11 @@ async def office_of(world: World, number: int) -> Office:
     return Office(world, world.store, ann, sales, kim, mail.key)
 
 
+async def _bind(office: Office) -> None:
+    """Bind a user to an account of the identity provider."""
+    await office.store.identities.bind(await office.store.users.get(BOB), "https://id.example 1", by=ROOT)
+
+
 async def _nothing(_: Office) -> None:
     """Prepare nothing."""
 
@@ -141,6 +146,7 @@ CASES: list[tuple[str, str, Callable[[Office], Awaitable[None]], Change]] = [
         _nothing,
         lambda o: o.store.users.set_profile(o.ann.owner, name="Ann", external_id=None, by=ROOT),
     ),
+    ("user.identity", "users", _nothing, _bind),
     ("user.admin", "users", _nothing, lambda o: o.store.groups.add(_group(o), administrators=o.kim, by=ROOT)),
     ("scim.group", "groups", _nothing, lambda o: o.store.groups.add(_group(o), administrators="", by=ROOT)),
     ("scim.group", "groups", _grouped, lambda o: o.store.groups.remove(o.kim, administrators="", by=ROOT)),
