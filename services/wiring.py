@@ -144,6 +144,8 @@ def _own_service(settings: SignInSettings) -> SignInService:
             client_id=settings.oauth_client_id,
             client_secret=settings.oauth_client_secret,
             scopes=settings.oauth_scopes,
+            # OpenID Connect Core section 11: without it, a service ignores the request for a refresh token.
+            parameters={"prompt": "consent"} if "offline_access" in settings.oauth_scopes else {},
         ),
         imap=settings.oauth_imap,
         smtp=settings.oauth_smtp,

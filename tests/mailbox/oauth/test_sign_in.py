@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -19,6 +20,9 @@ from services.mailbox.oauth.client import OAuthClient
 from services.mailbox.oauth.errors import IdentityServerError
 from services.mailbox.oauth.id_tokens import claims_of
 from services.mailbox.oauth.refusals import as_mail_error
+from services.mailbox.oauth.sign_in_services import GENERIC
+from services.settings import CliSettings
+from services.wiring import make_policy, make_sign_in_services
 from testbed.identity.part import IdentityServer
 from tests.conftest import MailUser
 from tests.oauth import REDIRECT, app, credentials, sign_in
@@ -58,6 +62,22 @@ async def test_a_sign_in_names_the_user_and_opens_the_mailbox(
     assert foreign.incoming is not None
     assert foreign.outgoing is not None
     assert {foreign.incoming.code, foreign.outgoing.code} == {Code.OAUTH2_EXPIRED}
+
+
+async def test_a_refresh_token_is_asked_for_as_the_standard_wants(identity: IdentityServer) -> None:
+    """A service of one's own may give a refresh token only if the user is asked to consent."""
+    for scopes, prompt in (("openid,offline_access", ["consent"]), ("openid", None)):
+        settings = CliSettings(
+            oauth_client_id="leadmail",
+            oauth_issuer=identity.issuer,
+            oauth_imap="tls://imap.example.com:993",
+            oauth_scopes=scopes,
+            allow_plaintext=True,
+            allow_networks="127.0.0.0/8",
+        )
+        client = make_sign_in_services(settings, make_policy(settings)).client(GENERIC)
+        url = await client.authorization_url(redirect_uri=REDIRECT, state="s", nonce="n", verifier="v" * 50)
+        assert parse_qs(urlsplit(url).query).get("prompt") == prompt
 
 
 @pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
