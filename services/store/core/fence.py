@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -114,24 +114,24 @@ class Fence:
                 running.exception()  # the caller's cancellation comes first
             raise
 
-    async def unblocked(self, write: Coroutine[Any, Any, T]) -> T:
-        """Run a write outside of transactions that a transaction may block."""
-        running = asyncio.create_task(write)
+    @asynccontextmanager
+    async def unblocked(self) -> AsyncIterator[None]:
+        """While the block writes outside of transactions, end abandoned ones: it may wait for them."""
+        watching = asyncio.create_task(self._unblock(asyncio.get_running_loop().create_future()))
         try:
-            await self._unblock(running)
+            yield
         finally:
-            while not running.done():  # the driver may lose a cancellation (Python 3.11)
-                running.cancel()
-                await asyncio.wait({running}, timeout=0.5)
-        return running.result()
+            while not watching.done():  # the driver may lose a cancellation (Python 3.11)
+                watching.cancel()
+                await asyncio.wait({watching}, timeout=0.5)
 
-    async def _unblock(self, running: asyncio.Task[T]) -> None:
+    async def _unblock(self, write: asyncio.Future[T]) -> None:
         """Wait for a write. If it takes long, end the abandoned transactions of killed processes: one may lock what it writes.
 
         The server ends them itself, but only after 60 to 90 seconds. A live process that was halted for so long runs its
         transaction again.
         """
-        while not (await asyncio.wait({running}, timeout=_PATIENCE_S))[0]:
+        while not (await asyncio.wait({write}, timeout=_PATIENCE_S))[0]:
             silent = {"transaction.timeInactiveMicros": {"$gte": int(_ABANDONED_S * 1e6)}}
             ours = {"currentOp": 1, "$ownOps": True, "appName": {"$regex": _OURS}}
             with suppress(PyMongoError):  # then they are left to the server

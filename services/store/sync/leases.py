@@ -103,7 +103,8 @@ class Leases:
             )
             for account, (_, session_id) in sessions.items()
         ]
-        await self._fence.unblocked(self._accounts.bulk_write(claims, ordered=False))
+        async with self._fence.unblocked():
+            await self._accounts.bulk_write(claims, ordered=False)
         mine = {
             "_id": {"$in": list(accounts)},
             "lease.session": {"$in": [session_id for _, session_id in sessions.values()]},
@@ -134,8 +135,8 @@ class Leases:
             return []
         holder, ids = leases[0].holder, [lease.account for lease in leases]
         mine: Doc = {"_id": {"$in": ids}, "lease.holder": holder}
-        renewed = [{"$set": {"lease.expires": self._expires()}}]
-        await self._fence.unblocked(self._accounts.update_many(mine, renewed))
+        async with self._fence.unblocked():
+            await self._accounts.update_many(mine, [{"$set": {"lease.expires": self._expires()}}])
         # Tokens only grow. So if there are as many leases, and their tokens have the same sum, every one is the same.
         total: list[Doc] = [
             {"$match": mine},
