@@ -7,6 +7,9 @@ from types import MappingProxyType
 
 _ADDRESSES = ("src", "srcset", "background", "poster")
 """Attributes that make a browser load something."""
+_LINKS = ("href", "cite")
+_SCHEMES = ("http://", "https://", "mailto:", "tel:")
+"""What a link may begin with. Without a scheme, it would lead into the site that shows the mail."""
 
 
 def sanitize_html(
@@ -24,6 +27,8 @@ def sanitize_html(
     import nh3  # noqa: PLC0415 - slow to load
 
     def keep(element: str, attribute: str, value: str) -> str | None:
+        if attribute in _LINKS:
+            return value if value.strip().lower().startswith(_SCHEMES) else None
         if attribute not in _ADDRESSES:
             return value
         if element != "img" or attribute != "src":
@@ -43,3 +48,8 @@ def sanitize_html(
         url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
         link_rel="noopener noreferrer",
     )
+
+
+def has_remote_images(html: str) -> bool:
+    """Whether ``remote`` changes what ``sanitize_html`` returns."""
+    return sanitize_html(html) != sanitize_html(html, remote=True)

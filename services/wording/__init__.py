@@ -42,7 +42,7 @@ from services.wording.policies import (
     sharing_in_force,
     unconfirmed_domain,
 )
-from services.wording.values import age, audit_details, day, plural, readable, span
+from services.wording.values import age, audit_details, day, plural, readable, sentence, span
 
 __all__ = [
     "DEFECTS",
@@ -76,6 +76,7 @@ __all__ = [
     "plural",
     "proposed_domain",
     "readable",
+    "sentence",
     "sharing",
     "sharing_in_force",
     "skipped",

@@ -32,6 +32,12 @@ def age(since: datetime | None) -> str:
     return "-" if since is None else span((datetime.now(UTC) - since).total_seconds())
 
 
+def sentence(text: str) -> str:
+    """Return an error's text as a sentence. An address that it begins with stays as it is."""
+    first, rest = text[:1], text[1:].rstrip(".")
+    return f"{first if '@' in text.split(maxsplit=1)[0] else first.upper()}{rest}."
+
+
 def day(moment: datetime) -> str:
     """Return a date as ``3 March 2021``, which reads the same on both sides of the Atlantic."""
     return f"{moment.day} {moment:%B %Y}"

@@ -13,7 +13,7 @@ import typer
 
 from services.cli.terminal.output import USAGE, fail, say
 from services.cli.terminal.session import explained
-from services.settings import PROCESSES, STAGES
+from services.settings import PROCESSES, STAGES, ConsoleSettings
 
 app = typer.Typer(add_completion=False)
 
@@ -40,13 +40,15 @@ def run(
         fail(f"there is no stage {', '.join(sorted(unknown))}: choose from {', '.join(known)}", code=USAGE)
     names = tuple(name for name in known if name in (stages or STAGES))
     with explained():
-        for name in names:
-            PROCESSES[name].read()  # one error here instead of one from each child
+        settings = [PROCESSES[name].read() for name in names]  # one error here instead of one from each child
     signals: list[int] = []
     for number in _SIGNALS:
         signal.signal(number, lambda got, _: signals.append(got))
     children = {name: _start(name) for name in names}
     say(f"Running {', '.join(names)}. Press Ctrl-C to stop.", style="dim")
+    for one in settings:
+        if isinstance(one, ConsoleSettings):
+            say(f"The console is at {one.console_url}")
     ended = None
     while not signals and ended is None:
         time.sleep(_LOOK_SECONDS)

@@ -32,7 +32,11 @@ async def form(context: RequestContext) -> Response:
 
 async def change(context: RequestContext) -> Response:
     """Show a preview of the change, or save it."""
-    policy = _read(context.form, await context.store.company.policy())
+    before = await context.store.company.policy()
+    try:
+        policy = _read(context.form, before)
+    except PageError as error:
+        return await _page(context, before, wrong=error)
     if context.form.text("do") == "save":
         await context.store.sharing.set_company(policy, by=context.viewer)
         return context.redirect("/operations/sharing", "company")
@@ -49,7 +53,10 @@ async def change_domain(context: RequestContext) -> Response:
     if do not in ("add", "remove", "open", "close"):
         raise PageError(400, "A domain can be added, removed, opened or closed.")
     before = await store.company.policy()
-    policy = await company_domains.changed(store, DomainChange(**{do: (domain,)}))
+    try:
+        policy = await company_domains.changed(store, DomainChange(**{do: (domain,)}))
+    except InvalidDomainError as error:
+        return await _page(context, before, wrong=PageError(400, wording.sentence(str(error))))
     if company_domains.opens(before, policy) and context.form.text("confirm") != str(before.version):
         shown = (await store.previewing.company(policy, by=context.viewer)).shown
         records = await store.previewing.opened_records(policy, by=context.viewer)
@@ -65,10 +72,20 @@ async def _page(
     *,
     effects: list[tuple[str, tuple[object, ...]]] | None = None,
     opening: Opening | None = None,
+    wrong: PageError | None = None,
 ) -> Response:
+    """Show a policy; or what was typed, and what is wrong with it."""
+    form = context.form
+    whole = wrong is not None and "default" in form  # not only one of the company's domains
     return context.render(
         "company.html",
+        status=wrong.status if wrong else 200,
         policy=policy,
+        domains=form.text("domains") if whole else " ".join(map(wording.readable, policy.excluded_domains)),
+        allowed=form.values("allowed") if whole else [one.value for one in policy.allowed_modes],
+        default=form.text("default") if whole else policy.default_mode.value,
+        domain=form.text("domain") if wrong else "",
+        wrong=wrong.sentence if wrong else None,
         modes=wording.MODES,
         effects=effects,
         opening=opening,

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, get_args
 from starlette.responses import Response
 
 from schemas.accounts import AccountState, ServerAddress, Tls
-from schemas.addresses import normal_address
+from schemas.addresses import InvalidAddressError, normal_address
 from schemas.sharing import SharingPolicy
+from services import wording
 from services.console.pages.sharing import modes, read_policy
 from services.console.web.forms import Form, PageError
 from services.console.web.request_context import RequestContext
@@ -48,7 +49,9 @@ async def address(context: RequestContext) -> Response:
     return _address(context, proposed, service)
 
 
-def _address(context: RequestContext, proposed: str, service: PopularService | None) -> Response:
+def _address(
+    context: RequestContext, proposed: str, service: PopularService | None, wrong: PageError | None = None
+) -> Response:
     known = context.console.sign_ins
     offered = known.of(service.provider) if service else None
     sign_ins = [offered] if offered else [] if service else list(known.by_key.values())
@@ -56,6 +59,8 @@ def _address(context: RequestContext, proposed: str, service: PopularService | N
     missing = what_is_missing(service.provider) if service and only and not offered else ""
     return context.render(
         "connect_address.html",
+        status=wrong.status if wrong else 200,
+        wrong=wrong.sentence if wrong else None,
         proposed=proposed,
         service=service,
         popular=POPULAR.values(),
@@ -67,20 +72,30 @@ def _address(context: RequestContext, proposed: str, service: PopularService | N
 
 async def connect(context: RequestContext) -> Response:
     """Find the servers of an address; or try the submitted login and save the mailbox."""
-    typed = normal_address(context.form.text("address"))
-    if await is_taken(typed, context.viewer, context.store):
-        raise PageError(409, f"{typed} is already connected.")
+    chosen = POPULAR.get(context.form.text("service"))
+    try:
+        typed = normal_address(context.form.text("address"))
+    except InvalidAddressError as error:
+        return _address(context, context.form.text("address"), chosen, PageError(400, wording.sentence(str(error))))
+    # Of another user's mailbox, only who can sign in to it learns that it is connected.
+    holder = await context.store.accounts.connected(typed)
+    if holder and holder.owner == context.viewer:
+        return _address(context, typed, chosen, _already_connected(typed))
     await count_login_attempt(context)
     if context.form.text("do") == "find":
-        chosen = POPULAR.get(context.form.text("service"))
         found = await find(typed, None, policy=context.console.policy, look=True, chosen=chosen)
         if found.auth == ("oauth2",) and found.incoming:
             if (service := context.console.sign_ins.of(found.provider)) is not None:
                 return context.render("connect_sign_in.html", address=typed, service=service)
             why = advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider)
-            raise PageError(422, f"{why} {what_is_missing(found.provider)}".strip())
+            sentence = f"{why} {what_is_missing(found.provider)}".strip()
+            return _address(context, typed, chosen, PageError(422, sentence))
         return await _form(context, typed, found.provider, Servers(found.incoming, found.outgoing), found=found)
     return await _save(context, typed)
+
+
+def _already_connected(address: str) -> PageError:
+    return PageError(409, f"{address} is already connected.")
 
 
 async def count_login_attempt(context: RequestContext) -> None:
@@ -111,6 +126,8 @@ async def _save(context: RequestContext, typed: str) -> Response:
     result = await check_login(incoming, outgoing, credentials, console.policy, provider)
     if not result.ok:
         return await _form(context, typed, provider, servers, policy=policy, result=result)
+    if await is_taken(typed, context.viewer, context.store):
+        raise _already_connected(typed)
     new = NewAccount(context.viewer, typed, (), provider, incoming, outgoing, credentials, policy)
     account = await context.saver.save(new)
     return context.redirect(f"/mailboxes/{account.id}", "connected")

@@ -11,6 +11,7 @@ from schemas.records import RecordRef
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext, record_of
 from services.store import NotFoundError, ShownEmail
+from services.usecases.html import has_remote_images
 
 _KEY = re.compile(r"v\d{1,3}-[0-9a-f]{40}")
 _SHOWN = (Role.FROM, Role.TO, Role.CC, Role.REPLY_TO)
@@ -39,6 +40,8 @@ async def show(context: RequestContext) -> Response:
     thread = await store.email_search.thread(context.viewer, key)
     content = shown.content
     has_html = bool(content.html or content.html_blob)
+    as_text = not has_html or context.form.text("as") == "text"
+    html = None if as_text else await store.reading.html(context.viewer, key)
     return context.render(
         "email.html",
         shown=shown,
@@ -48,7 +51,8 @@ async def show(context: RequestContext) -> Response:
         thread=thread if len(thread) > 1 else [],
         cut_short=thread.cut_short,
         has_html=has_html,
-        as_text=not has_html or context.form.text("as") == "text",
+        as_text=as_text,
+        has_images=html is not None and has_remote_images(html),
         remote=context.form.text("remote") == "1",
         may_delete=_may_delete(context, shown),
         own=any(copy.own for copy in shown.line.copies),

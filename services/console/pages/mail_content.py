@@ -35,6 +35,7 @@ _MOST_IMAGES = 8_000_000
 _CONTENT_ID = re.compile(r"cid:([^\s\"'<>)]+)", re.IGNORECASE)
 _PAGE = (
     '<!doctype html><html><head><meta charset="utf-8"><title>Mail</title><base target="_blank">'
+    '<meta name="responsive-embedded-sizing">'
     "<style>body{margin:8px;font:15px/1.5 system-ui,sans-serif;color:#111;background:#fff;overflow-wrap:anywhere}"
     "img{max-width:100%;height:auto}</style></head><body>"
 )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from schemas.accounts import Account, FolderRules
-from schemas.addresses import normal_address
+from schemas.addresses import InvalidAddressError, normal_address
+from services import wording
 from services.console.pages.connect import SERVER_MISSING, Servers, count_login_attempt, read_servers, server_fields
 from services.console.pages.mailboxes import connected_account
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
 from services.mailbox.check import CheckResult
 from services.mailbox.connection import password as password_credentials
-from services.store import NotAllowedError
+from services.store import AlreadyExistsError, NotAllowedError
 from services.usecases import proving
 from services.usecases.connecting.login import Login, provider_of, try_account
 
@@ -22,10 +23,16 @@ async def password(context: RequestContext) -> Response:
     return _password(context, await connected_account(context), None)
 
 
-def _password(context: RequestContext, account: Account, result: CheckResult | None) -> Response:
-    provider = provider_of(account)
+def _password(
+    context: RequestContext, account: Account, result: CheckResult | None, wrong: PageError | None = None
+) -> Response:
     return context.render(
-        "password.html", status=422 if result else 200, account=account, provider=provider, result=result
+        "password.html",
+        status=wrong.status if wrong else 422 if result else 200,
+        account=account,
+        provider=provider_of(account),
+        result=result,
+        wrong=wrong.sentence if wrong else None,
     )
 
 
@@ -34,7 +41,7 @@ async def save_password(context: RequestContext) -> Response:
     account = await connected_account(context)
     typed = context.form.secret("password")
     if not typed:
-        raise PageError(400, "The password is empty.")
+        return _password(context, account, None, PageError(400, "The password is empty."))
     await count_login_attempt(context)
     credentials = password_credentials(typed)
     result = await try_account(account, credentials, context.console.policy)
@@ -116,9 +123,21 @@ async def save_folders(context: RequestContext) -> Response:
 
 async def addresses(context: RequestContext) -> Response:
     """Show the owner's addresses, which of them are proven, and likely further ones."""
-    account = await connected_account(context)
-    found = await context.store.aliases.candidates(account)
-    return context.render("addresses.html", account=account, candidates=found, mails=context.console.post is not None)
+    return await _addresses(context, await connected_account(context))
+
+
+async def _addresses(context: RequestContext, account: Account, wrong: PageError | None = None) -> Response:
+    """Show an account's addresses; or what was chosen and typed, and what is wrong with it."""
+    return context.render(
+        "addresses.html",
+        status=wrong.status if wrong else 200,
+        account=account,
+        candidates=await context.store.aliases.candidates(account),
+        chosen=context.form.values("address") if wrong else account.aliases,
+        more=context.form.text("more") if wrong else "",
+        mails=context.console.post is not None,
+        wrong=wrong.sentence if wrong else None,
+    )
 
 
 async def change_addresses(context: RequestContext) -> Response:
@@ -136,13 +155,18 @@ async def change_addresses(context: RequestContext) -> Response:
         case "code":
             await proving.enter_code(account, context.form.text("code"), store=store)
             return context.redirect(path, "address-proven")
-    return await _save_addresses(context, account)
+    try:
+        return await _save_addresses(context, account)
+    except (InvalidAddressError, AlreadyExistsError) as error:
+        status = 409 if isinstance(error, AlreadyExistsError) else 400
+        return await _addresses(context, account, PageError(status, wording.sentence(str(error))))
 
 
 async def _save_addresses(context: RequestContext, account: Account) -> Response:
     """Save the addresses that the owner claims.
 
     Raises:
+        InvalidAddressError: what was typed is no address.
         AlreadyExistsError: an address belongs to another user.
     """
     typed = [*context.form.values("address"), *context.form.text("more").replace(",", " ").split()]

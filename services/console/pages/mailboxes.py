@@ -24,6 +24,8 @@ class Mailbox(NamedTuple):
     account: Account
     state: str
     """In words."""
+    tone: str
+    """``good``, ``warn``, ``bad`` or ``soft``: the colour of the state."""
     problem: tuple[str, tuple[str, ...], str] | None
     """Why it is blocked, how to fix it step by step, and the URL of the instructions."""
     trouble: tuple[str, tuple[str, ...], str] | None
@@ -44,9 +46,9 @@ class Mailbox(NamedTuple):
 
 
 _STATES = {
-    AccountState.ACTIVE: "active",
-    AccountState.BLOCKED: "stopped: action needed",
-    AccountState.DISCONNECTED: "disconnected",
+    AccountState.ACTIVE: ("active", "good"),
+    AccountState.BLOCKED: ("stopped: action needed", "bad"),
+    AccountState.DISCONNECTED: ("disconnected", "soft"),
 }
 
 
@@ -86,16 +88,23 @@ def mailbox_of(context: RequestContext, status: AccountStatus) -> Mailbox:
     """Return what is shown of a mailbox; how fast it goes is known of who looks again."""
     account, (done, total) = status.account, overview.progress(status)
     trouble = account.trouble if account.state is AccountState.ACTIVE else None
+    importing = account.state is AccountState.ACTIVE and (status.epoch is None or overview.is_backfilling(status))
+    state, tone = _STATES.get(account.state) or (wording.paused(account.reason), "warn")
+    if trouble:
+        state, tone = "active, with a problem", "warn"
+    elif importing:
+        state, tone = ("waiting", "warn") if status.holder is None else ("importing", "soft")
     context.console.estimator.note(account.id, done, total, monotonic())
     return Mailbox(
         account=account,
-        state="active, with a problem" if trouble else _STATES.get(account.state) or wording.paused(account.reason),
+        state=state,
+        tone=tone,
         problem=advice.of_blocked(account) if account.state is AccountState.BLOCKED else None,
         trouble=advice.of_trouble(account, trouble) if trouble else None,
         done=done,
         total=total,
         backfill=overview.backfill_progress(status, context.console.estimator.seconds_left(account.id)),
-        importing=account.state is AccountState.ACTIVE and (status.epoch is None or overview.is_backfilling(status)),
+        importing=importing,
         sharing=wording.sharing(account.sharing),
         # With a readers field, some of it may be on records that the CRM hides from the owner.
         counts={} if context.console.settings.crm_readers_field else status.counts,

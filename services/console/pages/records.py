@@ -15,13 +15,20 @@ from services.store import SearchResult
 from services.usecases import company_domains
 
 PER_PAGE = 50
+NEWEST = 20
+"""How many of the newest leads, and of the newest contacts, the page shows before a search."""
 
 
 async def find(context: RequestContext) -> Response:
-    """Find records by address or name."""
-    asked = context.form.text("q")
-    found = await context.store.record_search.find(context.viewer, asked, limit=PER_PAGE) if asked else None
-    return context.render("records.html", asked=asked, records=found, most=PER_PAGE)
+    """Find records by address or name; show the newest until something is asked for."""
+    asked, search = context.form.text("q"), context.store.record_search
+    if asked:
+        return context.render(
+            "records.html", asked=asked, records=await search.find(context.viewer, asked, limit=PER_PAGE), most=PER_PAGE
+        )
+    return context.render(
+        "records.html", asked="", records=await search.newest(context.viewer, limit=NEWEST), most=PER_PAGE
+    )
 
 
 async def search(context: RequestContext) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from schemas.accounts import Account
 from schemas.addresses import InvalidDomainError
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services import wording
@@ -48,21 +49,45 @@ def read_policy(form: Form, before: SharingPolicy | None, company: CompanyPolicy
 async def form(context: RequestContext) -> Response:
     """Ask who may see the mail."""
     account = await connected_account(context)
-    company = await context.store.company.policy()
-    return context.render(
-        "sharing.html", account=account, policy=account.sharing, modes=modes(company), company=company, effects=None
-    )
+    return await _page(context, account, account.sharing)
 
 
 async def change(context: RequestContext) -> Response:
     """Show a preview of the change, or save it."""
     account = await connected_account(context)
     company = await context.store.company.policy()
-    policy = read_policy(context.form, account.sharing, company)
+    try:
+        policy = read_policy(context.form, account.sharing, company)
+    except PageError as error:
+        return await _page(context, account, account.sharing, wrong=error)
     if context.form.text("do") == "save":
         await context.store.sharing.set_account(account.id, policy, by=context.viewer)
         return context.redirect(f"/mailboxes/{account.id}", "sharing")
     preview = effects(await context.store.previewing.account(account, policy))
+    return await _page(context, account, policy, preview=preview)
+
+
+async def _page(
+    context: RequestContext,
+    account: Account,
+    policy: SharingPolicy,
+    *,
+    preview: list[tuple[str, tuple[object, ...]]] | None = None,
+    wrong: PageError | None = None,
+) -> Response:
+    """Show a policy; or what was typed, and what is wrong with it."""
+    company = await context.store.company.policy()
+    typed = (context.form.text("mode"), context.form.text("domains"))
+    mode, domains = typed if wrong else (policy.mode.value, " ".join(map(wording.readable, policy.excluded_domains)))
     return context.render(
-        "sharing.html", account=account, policy=policy, modes=modes(company), company=company, effects=preview
+        "sharing.html",
+        status=wrong.status if wrong else 200,
+        account=account,
+        policy=policy,
+        mode=mode,
+        domains=domains,
+        modes=modes(company),
+        company=company,
+        effects=preview,
+        wrong=wrong.sentence if wrong else None,
     )

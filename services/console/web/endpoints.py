@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from schemas.addresses import InvalidAddressError, InvalidDomainError
 from schemas.errors import BusClosedError, NotReadyError
+from services import wording
 from services.console.web.forms import Form, PageError, new_secret, read_form
 from services.console.web.headers import protect
 from services.console.web.request_context import Console, RequestContext
@@ -141,9 +142,9 @@ def _error_page(context: RequestContext, error: Exception) -> Response:
         case NotFoundError():
             status, sentence = 404, NOTHING
         case NotAllowedError() | AlreadyExistsError() | ChangedMeanwhileError():
-            status, sentence = (403 if isinstance(error, NotAllowedError) else 409), _sentence(str(error))
+            status, sentence = (403 if isinstance(error, NotAllowedError) else 409), wording.sentence(str(error))
         case InvalidAddressError() | InvalidDomainError():
-            status, sentence = 400, _sentence(str(error))
+            status, sentence = 400, wording.sentence(str(error))
         case SealError():
             status, sentence = 409, "The saved password can no longer be decrypted. Enter it again."
         case DatabaseError() | NotReadyError() | BusClosedError() | TimeoutError():
@@ -157,8 +158,3 @@ def _error_page(context: RequestContext, error: Exception) -> Response:
     response = context.render("error.html", status=status, code=status, sentence=sentence)
     response.headers.update(retry)
     return response
-
-
-def _sentence(text: str) -> str:
-    first, rest = text[:1], text[1:].rstrip(".")
-    return f"{first if '@' in text.split(maxsplit=1)[0] else first.upper()}{rest}."

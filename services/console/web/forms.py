@@ -43,6 +43,9 @@ class Form:
     def __init__(self, fields: Mapping[str, list[str]]) -> None:
         self._fields = fields
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
     def text(self, name: str, default: str = "") -> str:
         """Return a field as one line, without surrounding spaces."""
         return one_line(self._fields.get(name, [default])[-1])[:_MOST_TEXT]

@@ -107,9 +107,9 @@ class Records:
                 progress(left_out + start + len(part), len(documents))
         return len(fresh), len(documents) - len(fresh)
 
-    async def newest(self, kind: RecordKind, *, limit: int = 1000) -> list[Record]:
-        """Return the newest records of a kind (by id), newest first."""
-        found = self._records[kind].find({}, self._fields).sort("_id", -1).limit(limit)
+    async def newest(self, kind: RecordKind, *, limit: int = 1000, among: Doc | None = None) -> list[Record]:
+        """Return the newest records of a kind (by id), newest first; ``among`` is a query that selects CRM documents."""
+        found = self._records[kind].find(among or {}, self._fields).sort("_id", -1).limit(limit)
         return [record_of(kind, document, self._config) async for document in found]
 
     async def unreadable(self, *, limit: int = 100_000) -> list[RecordRef]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from schemas.records import Record, RecordRef
+from typing import get_args
+
+from schemas.records import Record, RecordKind, RecordRef
 from services.store.access.guard import Guard
 from services.store.core.errors import NotFoundError
 from services.store.crm.records import Records
 
 _BATCH = 100
+_KINDS: tuple[RecordKind, ...] = get_args(RecordKind)
 
 
 class RecordSearch:
@@ -36,6 +39,14 @@ class RecordSearch:
         """Return those of the records that the viewer may read and the CRM has."""
         user = await self._guard.viewer(viewer)
         return await self._records.read_many(await self._guard.readable(user, refs))
+
+    async def newest(self, viewer: str, *, limit: int = 50) -> list[Record]:
+        """Return the newest readable records of each kind, at most ``limit`` of a kind."""
+        user = await self._guard.viewer(viewer)
+        among = self._guard.possibly_readable(user)
+        found = [one for kind in _KINDS for one in await self._records.newest(kind, limit=limit, among=among)]
+        readable = await self._guard.readable(user, {one.ref for one in found})
+        return [one for one in found if one.ref in readable]
 
     async def find(self, viewer: str, text: str, *, limit: int = 50) -> list[Record]:
         """Return readable records whose name, company or addresses contain every word of a text, newest first.

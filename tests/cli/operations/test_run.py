@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.processes.ports import free_port
 from tests.cli.fixtures import Deployment
 
 ROOT = Path(__file__).parents[3]
@@ -20,12 +21,13 @@ DEADLINE = 60.0
 
 
 @contextmanager
-def running(deployment: Deployment, log: Path, *stages: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(deployment: Deployment, log: Path, *stages: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run stages until all of them are working."""
     environment = {
         **deployment.environment,
         "LEADMAIL_MAIL_FROM": "Leadmail <leadmail@nw.example>",
         "LEADMAIL_LOG_FORMAT": "json",
+        **settings,
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -77,6 +79,16 @@ def test_ends_its_stages_in_order(empty: Deployment, tmp_path: Path, number: sig
         assert process.wait(DEADLINE) == 0
         assert log.read_text().count('"event": "stopped"') == 2
         assert not any(alive(pid) for pid in stages)
+
+
+def test_the_console_says_where_it_is(empty: Deployment, tmp_path: Path) -> None:
+    """People who start it want to open it."""
+    log, port = tmp_path / "log", free_port()
+    url = f"http://127.0.0.1:{port}"
+    with running(empty, log, "console", LEADMAIL_CONSOLE_URL=url, LEADMAIL_CONSOLE_PORT=str(port)) as process:
+        process.terminate()
+        assert process.wait(DEADLINE) == 0
+    assert f"The console is at {url}" in log.read_text()
 
 
 def test_a_stage_that_dies_ends_the_others(empty: Deployment, tmp_path: Path) -> None:

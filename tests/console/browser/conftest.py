@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from services.settings import ConsoleSettings
 from testbed.processes.packages import CHROMIUM, ensure, program
 from testbed.processes.parts import HostingError
-from tests.console.browser.site import Site, open_site
+from tests.console.browser.site import Site, launched, open_site
 from tests.console.fixtures import set_up_company
 from tests.matcher.histories.history import History
 
@@ -28,10 +28,8 @@ def chromium_path() -> str:
 @pytest.fixture
 async def chromium(chromium_path: str) -> AsyncIterator[Browser]:
     """A browser of this test's own."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium_path)
+    async with launched(chromium_path) as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

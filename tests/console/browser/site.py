@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.async_api import Browser, ConsoleMessage, Page
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from services.runtime.http import listen, serve_app
 from services.runtime.tasks import cancel_and_wait
@@ -19,6 +19,15 @@ from tests.matcher.histories.history import History
 
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 900}
+
+
+@asynccontextmanager
+async def launched(path: str, *arguments: str) -> AsyncIterator[Browser]:
+    """Yield Chromium, started with command line arguments of its own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        await browser.close()
 
 
 @dataclass
