@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +23,15 @@ from testbed.chaos.world.faults import EMPHASES, Fault, Injector, plan
 from testbed.chaos.world.network import Network
 from testbed.chaos.world.owners import Owners
 from testbed.chaos.world.replicas import STAGES, Replicas
+from testbed.chaos.world.token_faults import TokenFaults
 from testbed.samples.bench.team import team
 from testbed.samples.bench.team_mail import TeamMail, team_mail
 from testbed.samples.model import rng
 
 REPLICAS: Final = tuple(f"{stage}-{number}" for stage in STAGES for number in (1, 2))
 LEASE_S: Final = 3.0
+TOKEN_S: Final = 4
+"""How long an access token is valid. It is refreshed at half of that."""
 SETTINGS: Final = {
     "lease_seconds": str(LEASE_S),
     "poll_seconds": "2",
@@ -110,12 +114,20 @@ async def run(
     first, live = mails[: round(len(mails) * (1 - shape.live))], mails[round(len(mails) * (1 - shape.live)) :]
     async with AsyncExitStack() as stack:
         firm = await stack.enter_async_context(company(network, people, **SETTINGS, sweep_seconds=str(shape.sweep)))
+        if network.identity is not None:
+            await asyncio.to_thread(partial(network.identity.set, lifetime=TOKEN_S))
         await _fill(firm, first)
         await firm.add_records(people.known)
         observer = await stack.enter_async_context(Observer(network.servers.mongo_url, firm.name))
         replicas = await stack.enter_async_context(Replicas(firm.settings_of, folder))
         gatherer = Gatherer(firm, observer)
-        injector = Injector(network, Owners(firm, gatherer), replicas, say)
+        injector = Injector(
+            network,
+            owners=Owners(firm, gatherer),
+            tokens=TokenFaults(firm, gatherer, replicas),
+            replicas=replicas,
+            say=say,
+        )
         activity = Activity(firm, rng(seed, number, "activity"), ancestors(mails))
         numbers = rng(seed, number, "faults")
         if faults is None:

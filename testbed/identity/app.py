@@ -69,10 +69,13 @@ class Pages:
             asked = await _read(request)
             names = ("refresh", name) if asked.form.get("grant_type") == "refresh_token" else (name,)
             self._state.asked.append(names[0])
-            for fault in filter(None, (self._state.faults.get(each) for each in names)):
+            faults = [self._state.faults[each] for each in names if each in self._state.faults]
+            for fault in faults:
                 if (answer := await _misbehave(fault)) is not None:
                     return answer
-            return handler(asked)
+            answer = handler(asked)
+            await asyncio.sleep(sum(fault.late for fault in faults))
+            return answer
 
         return respond
 

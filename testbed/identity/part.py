@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +94,10 @@ class IdentityServer(ServerProcess):
         """Return which endpoints were asked so far, in order."""
         return list(self.set()["asked"])
 
+    def refreshed(self) -> int:
+        """Return how often tokens were asked for by a refresh token."""
+        return self.asked().count("refresh")
+
     def signed_in(self) -> list[str]:
         """Return the users who have a token that is not revoked."""
         return list(self.set()["signed_in"])
@@ -117,6 +124,29 @@ class IdentityServer(ServerProcess):
             answer = browser.post(url.partition("?")[0], data=form)
         assert answer.has_redirect_location, answer.text
         return answer.headers["location"]
+
+    def tokens(self, user: str, password: str) -> dict[str, Any]:
+        """Sign in as a user whose browser and program are one, and return what the token endpoint answers."""
+        verifier, back = secrets.token_urlsafe(48), f"http://{LOOPBACK}:1/"
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        asked = {
+            "response_type": "code",
+            "client_id": CLIENT_ID,
+            "redirect_uri": back,
+            "scope": "openid email offline_access",
+        }
+        asked |= {"code_challenge": challenge, "code_challenge_method": "S256"}
+        url = self.sign_in(f"{self.issuer}/authorize?{httpx.QueryParams(asked)}", user, password)
+        form = {
+            "grant_type": "authorization_code",
+            "code": httpx.QueryParams(urlsplit(url).query)["code"],
+            "redirect_uri": back,
+            "code_verifier": verifier,
+        }
+        login = (CLIENT_ID, CLIENT_SECRET)
+        answer = httpx.post(f"{self.issuer}/token", data=form, auth=login, trust_env=False)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
 
     def enter_code(self, user_code: str, user: str, password: str, *, deny: bool = False) -> None:
         """Act as the browser of a user who enters a device code."""

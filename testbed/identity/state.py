@@ -143,6 +143,8 @@ class EndpointFault:
     retry_after: int = 0
     seconds: float = 0.0
     """How long it is silent first."""
+    late: float = 0.0
+    """How long the answer is held back once everything is done."""
 
 
 @dataclass

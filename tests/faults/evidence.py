@@ -88,7 +88,8 @@ def clean() -> Evidence:
         links={(record, keys[identity]): link for (record, identity), link in truth.links.items()},
         epochs=[StoredEpoch(account, 1, "complete", "sent") for account in ACCOUNTS],
         accounts=[
-            StoredAccount(account, "active", int(account == "b"), resync_requested=False) for account in ACCOUNTS
+            StoredAccount(account, "active", int(account == "b"), resync_requested=False, trouble=None)
+            for account in ACCOUNTS
         ],
         dead=[],
         pending_work=0,
@@ -125,4 +126,5 @@ def clean() -> Evidence:
         ],
         changed_passwords={"b": 1},
         unnotified=[],
+        unshown=[],
     )

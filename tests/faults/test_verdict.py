@@ -229,6 +229,8 @@ def test_a_correct_state_has_no_findings() -> None:
             id="a second mail about one trouble",
         ),
         pytest.param(LOST, lambda each: each._replace(unnotified=["b"]), id="an owner who was not notified"),
+        pytest.param(LOST, lambda each: each._replace(unshown=["b"]), id="tokens that end and nobody sees it"),
+        pytest.param(UNFINISHED_WORK, account(trouble="unavailable"), id="a trouble that stays shown"),
     ],
 )
 def test_damage_is_found(kind: str, spoil: Spoil) -> None:

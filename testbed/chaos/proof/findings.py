@@ -57,9 +57,11 @@ class Evidence(NamedTuple):
     observed: Observed
     asked: Sequence[Asked]
     changed_passwords: Mapping[str, int]
-    """How often, by account."""
+    """How often, by account; a permission that was withdrawn counts, too."""
     unnotified: Sequence[str]
     """Blocked accounts whose owner was not notified in time."""
+    unshown: Sequence[str]
+    """Accounts whose tokens could not be refreshed, which did not show in time."""
 
 
 def count(findings: Iterable[Finding]) -> dict[str, int]:

@@ -62,6 +62,10 @@ def _accounts(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(UNFINISHED_WORK, f"{account.id} is {account.state}{waits}")
         if account.incident > (changes := evidence.changed_passwords.get(account.id, 0)):
             yield Finding(DOUBLED, f"{account.id} was blocked {account.incident} times for {changes} changed passwords")
+        if account.trouble:
+            yield Finding(UNFINISHED_WORK, f"{account.id} still shows the trouble {account.trouble}")
+    for name in evidence.unshown:
+        yield Finding(LOST, f"the tokens of {name} could not be refreshed, which did not show")
     for name in evidence.unnotified:
         yield Finding(LOST, f"the owner of {name} was not notified that it is blocked")
     notified: dict[tuple[str, int], set[str]] = defaultdict(set)

@@ -47,6 +47,8 @@ class StoredAccount(NamedTuple):
     incident: int
     """How often it was blocked."""
     resync_requested: bool
+    trouble: str | None
+    """Why work on it cannot go on."""
 
 
 class AttentionMail(NamedTuple):
@@ -110,7 +112,13 @@ def read_stored(client: MongoClient[dict[str, Any]], database: str, crm: str) ->
             StoredEpoch(one["account"], one["number"], one["state"], one["notification"]) for one in ours.epochs.find()
         ],
         accounts=[
-            StoredAccount(one["_id"], one["state"], one.get("incident", 0), bool(one.get("resync_requested")))
+            StoredAccount(
+                one["_id"],
+                one["state"],
+                one.get("incident", 0),
+                bool(one.get("resync_requested")),
+                (one.get("trouble") or {}).get("code"),
+            )
             for one in ours.accounts.find()
         ],
         dead=[one.get("row") for one in ours.dead_letters.find({}, {"row": 1})],

@@ -8,14 +8,16 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson import ObjectId
 
 from schemas.accounts import Account, AddressProof, ProofKind, ServerAddress
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
-from services.mailbox.connection import SecretBox, password
+from services.mailbox.connection import Credentials, OAuth2Credentials, SecretBox, password
+from services.mailbox.oauth.sign_in_services import GENERIC
 from services.runtime.environment import decode_key
 from services.runtime.mongo import Client, make_client
 from services.settings import CliSettings
@@ -29,6 +31,16 @@ from testbed.samples.bench.team import COMPANY_EXCLUDED, Colleague, Team, TeamRe
 
 _PROJECT = Path(__file__).parents[3]
 _COMMAND_S = 90
+_CONNECTED_S = 60
+_LOOK_S = 0.1
+
+
+class OpensMailbox(NamedTuple):
+    """What an account is connected by."""
+
+    credentials: Credentials
+    grant: str = ""
+    refresh_at: datetime | None = None
 
 
 @dataclass
@@ -49,6 +61,11 @@ class Company:
     """Ids of the connected ones, by colleague."""
     records: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Addresses by ``kind:id``."""
+
+    @property
+    def signs_in(self) -> str | None:
+        """The colleague who connects by signing in at the identity server instead of by a password, if there is one."""
+        return self.team.colleagues[0].key if self.network.identity else None
 
     def settings_of(self, name: str) -> dict[str, str]:
         """Return the environment of a process."""
@@ -95,12 +112,21 @@ class Company:
             await crm[f"{record.kind}s"].insert_one(document)
             self.records[f"{record.kind}:{number}"] = record.addresses
 
+    async def connected(self, key: str) -> bool:
+        """Wait until a colleague's mailbox is connected; False if that takes too long."""
+        end = asyncio.get_running_loop().time() + _CONNECTED_S
+        while key not in self.accounts:
+            if asyncio.get_running_loop().time() > end:
+                return False
+            await asyncio.sleep(_LOOK_S)
+        return True
+
     async def connect(self, key: str) -> None:
         """Connect a mailbox, as ``leadmail account add`` does after it tried the login."""
         colleague, box = self.colleague(key), self.mailboxes[key]
         account = new_account_id()
         server = ServerAddress(host=box.imap.host, port=self.network.imap.listens, tls="none", username=box.username)
-        vault = SecretBox.from_keys(decode_key(self.environment["LEADMAIL_SECRET_KEY"]).get_secret_value())
+        opens = await self._sign_in(box) if key == self.signs_in else OpensMailbox(password(box.password))
         await self.store.accounts.add(
             Account(
                 id=account,
@@ -112,12 +138,36 @@ class Company:
                     for one in colleague.addresses[1:]
                 ),
                 incoming=server,
-                credentials=vault.seal(account, password(box.password)),
+                credentials=self._vault.seal(account, opens.credentials),
+                grant=opens.grant,
+                refresh_at=opens.refresh_at,
                 sharing=SharingPolicy(mode=Mode(colleague.mode), excluded_domains=colleague.excluded),
                 created_at=now(),
             )
         )
         self.accounts[key] = account
+
+    async def _sign_in(self, box: Mailbox) -> OpensMailbox:
+        identity = self.network.identity
+        assert identity is not None
+        found = await asyncio.to_thread(identity.tokens, box.username, box.password)
+        ends = now() + timedelta(seconds=found["expires_in"])
+        credentials = OAuth2Credentials(
+            access_token=found["access_token"], refresh_token=found["refresh_token"], expires_at=ends, provider=GENERIC
+        )
+        return OpensMailbox(credentials, secrets.token_hex(8), now() + (ends - now()) / 2)
+
+    async def sign_in_again(self, key: str) -> None:
+        """Save the tokens of a new sign-in, as ``leadmail account login`` does."""
+        opens, account = await self._sign_in(self.mailboxes[key]), self.accounts[key]
+        sealed = self._vault.seal(account, opens.credentials)
+        await self.store.accounts.save_credentials(
+            account, sealed, by=OPERATOR, grant=opens.grant, refresh_at=opens.refresh_at
+        )
+
+    @property
+    def _vault(self) -> SecretBox:
+        return SecretBox.from_keys(decode_key(self.environment["LEADMAIL_SECRET_KEY"]).get_secret_value())
 
     async def change_password(self, key: str) -> None:
         """Change a password at the mail server."""

@@ -35,9 +35,11 @@ class Gatherer:
         self._reader = Reader()
         self.asked: list[Asked] = []
         self.changed_passwords: Counter[str] = Counter()
-        """How often, by account."""
+        """How often, by account; a permission that was withdrawn counts, too."""
         self.unnotified: list[str] = []
         """Blocked accounts whose owner was not notified."""
+        self.unshown: list[str] = []
+        """Accounts whose tokens could not be refreshed, which did not show."""
 
     async def connecting(self, key: str) -> None:
         """Connect a mailbox, and remember what is in it at that moment."""
@@ -75,6 +77,8 @@ class Gatherer:
             {"$or": [{"state": {"$ne": "active"}}, {"resync_requested": True}]}
         ):
             return f"{waiting} accounts are not active, or wait for a backfill"
+        if troubled := await ours.accounts.count_documents({"trouble": {"$ne": None}}):
+            return f"{troubled} accounts show a trouble"
         if pending := await ours.debts.count_documents({}):
             return f"{pending} pieces of work are pending"
         queues = await asyncio.to_thread(company.network.servers.broker.waiting, company.name)
@@ -109,6 +113,7 @@ class Gatherer:
             asked=self.asked,
             changed_passwords=self.changed_passwords,
             unnotified=self.unnotified,
+            unshown=self.unshown,
         )
 
     async def _seen(self) -> Seen:

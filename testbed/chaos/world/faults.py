@@ -11,6 +11,7 @@ from testbed.chaos.world.network import Network
 from testbed.chaos.world.owners import ACTS, LOCKOUT, PASSWORD, PAUSE, RESYNC, Owners
 from testbed.chaos.world.proxy import Mood
 from testbed.chaos.world.replicas import Replicas
+from testbed.chaos.world.token_faults import TOKEN_FAULTS, TokenFaults
 
 KILL, FREEZE = "kill", "freeze"
 CUT, STALL, SLOW = "cut", "stall", "slow"
@@ -25,7 +26,7 @@ KINDS: Final[Mapping[str, int]] = {
     THROTTLE: 5, LIE: 5,
 }  # fmt: skip
 """With how often each happens, relative to one another."""
-ONCE: Final = (PASSWORD, LOCKOUT)
+ONCE: Final = (PASSWORD, LOCKOUT, *TOKEN_FAULTS)
 """Come once a scenario each."""
 EMPHASES: Final[Mapping[str, frozenset[str]]] = {
     "everything": frozenset(),
@@ -71,7 +72,8 @@ def plan(
         numbers: source of every choice.
         replicas: names of processes.
         links: names of links.
-        colleagues: with a mailbox, in the order in which they are connected; the passwords of one or two of the first change.
+        colleagues: with a mailbox, in the order in which they are connected. The first signs in; the passwords of one or two
+            after that change.
         seconds: within which faults begin.
         gap: mean seconds between two.
         lease: seconds for which a poller that is frozen keeps its accounts.
@@ -88,7 +90,7 @@ def plan(
         else:
             faults.append(_fault(at, kind, numbers, replicas, links, lease))
         at += numbers.expovariate(1 / gap)
-    early = colleagues[: max(1, len(colleagues) // 3)]
+    early = colleagues[1 : 1 + max(1, len(colleagues) // 3)]
     faults += [
         Fault(numbers.uniform(0.3, 0.7) * seconds, kind, numbers.choice(early), numbers.uniform(0, 8)) for kind in ONCE
     ]
@@ -112,10 +114,19 @@ def _fault(  # noqa: PLR0917 - see plan
 class Injector:
     """Does faults to a company."""
 
-    def __init__(self, network: Network, owners: Owners, replicas: Replicas, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        *,
+        owners: Owners,
+        tokens: TokenFaults,
+        replicas: Replicas,
+        say: Callable[[str], None],
+    ) -> None:
         self._network = network
         self._servers = network.servers
         self._owners = owners
+        self._tokens = tokens
         self._replicas = replicas
         self._say = say
         self._turns = {part: asyncio.Lock() for part in ("rabbitmq", "mongo", "dovecot", "smtp")}
@@ -139,13 +150,16 @@ class Injector:
             THROTTLE: self._disturb, LIE: self._disturb,
             BROKER_RESTART: self._broker, BROKER_KILL: self._broker, STEP_DOWN: self._step_down,
             PRIMARY_KILL: self._member, SECONDARY_KILL: self._member, IMAP_KILL: self._part, SMTP_KILL: self._part,
-            **dict.fromkeys(ACTS, self._act),
+            **dict.fromkeys(ACTS, self._act), **dict.fromkeys(TOKEN_FAULTS, self._sign_in),
         }  # fmt: skip
         if await ways[fault.kind](fault):
             self.done.append(fault)
 
     async def _act(self, fault: Fault) -> bool:
         return await self._owners.act(fault.kind, fault.target, fault.seconds)
+
+    async def _sign_in(self, fault: Fault) -> bool:
+        return await self._tokens.do(fault.kind, fault.seconds)
 
     async def _kill(self, fault: Fault) -> bool:
         replica = self._replicas.named(fault.target)

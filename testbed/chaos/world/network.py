@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from testbed.chaos.world.proxy import Mood, Proxy
+from testbed.identity.part import CLIENT_ID, CLIENT_SECRET
 from testbed.local import LocalServers
 from testbed.processes.parts import LOOPBACK
 from testbed.processes.ports import free_ports
@@ -22,9 +24,12 @@ class Network:
     def __init__(self, servers: LocalServers, members: list[Proxy], names: Collection[str]) -> None:
         self.servers = servers
         self.members = members
-        imap, smtp, *brokers = free_ports(2 + len(names))
+        imap, smtp, identity, *brokers = free_ports(3 + len(names))
         self.imap = Proxy(imap, servers.imap.port)
         self.smtp = Proxy(smtp, servers.smtp.port)
+        self.identity = servers.identity if servers.hosting == "processes" else None
+        """The identity server; None where the mail server does not reach it."""
+        self.sign_ins = Proxy(identity, urlsplit(self.identity.issuer).port or 0) if self.identity else None
         self.brokers = {
             name: Proxy(port, servers.broker.port) for name, port in zip(sorted(names), brokers, strict=True)
         }
@@ -38,6 +43,7 @@ class Network:
             *(f"mongo-{number}" for number in range(1, MEMBERS + 1)),
             "poller~imap",
             "notifier~smtp",
+            *(("poller~identity",) if self.sign_ins else ()),
         )
 
     def set(self, link: str, mood: Mood) -> None:
@@ -52,13 +58,21 @@ class Network:
             self.imap.set(mood)
         elif other == "smtp":
             self.smtp.set(mood)
+        elif other == "identity":
+            if self.sign_ins is not None:
+                self.sign_ins.set(mood)
         else:  # a member of the database, from its clients and from the other members
             self.members[int(name.partition("-")[2]) - 1].set(mood)
 
     def clear(self) -> None:
         """End all network faults."""
-        for proxy in (*self.members, self.imap, self.smtp, *self.brokers.values()):
+        for proxy in (*self.members, *self.others):
             proxy.set(Mood.CLEAR)
+
+    @property
+    def others(self) -> tuple[Proxy, ...]:
+        """The proxies that are not the database's."""
+        return (self.imap, self.smtp, *((self.sign_ins,) if self.sign_ins else ()), *self.brokers.values())
 
     def environment(self, name: str, virtual_host: str) -> dict[str, str]:
         """Return the settings of a process, with its address of each server."""
@@ -67,6 +81,18 @@ class Network:
             **self.servers.environment(),
             "LEADMAIL_RABBITMQ_URL": broker.url(virtual_host).replace(f":{broker.port}/", f":{port}/"),
             "LEADMAIL_SMTP_URL": f"smtp://{LOOPBACK}:{self.smtp.listens}",
+            **self._sign_in_service(),
+        }
+
+    def _sign_in_service(self) -> dict[str, str]:
+        if self.identity is None or self.sign_ins is None:
+            return {}
+        return {
+            "LEADMAIL_OAUTH_CLIENT_ID": CLIENT_ID,
+            "LEADMAIL_OAUTH_CLIENT_SECRET": CLIENT_SECRET,
+            "LEADMAIL_OAUTH_AUTHORIZATION_URL": f"{self.identity.issuer}/authorize",
+            "LEADMAIL_OAUTH_TOKEN_URL": f"http://{LOOPBACK}:{self.sign_ins.listens}/token",
+            "LEADMAIL_OAUTH_IMAP": f"none://{LOOPBACK}:{self.imap.listens}",
         }
 
 
@@ -89,7 +115,7 @@ async def network(
         servers = LocalServers(folder, hosting=hosting, mongo_members=pairs)
         await asyncio.to_thread(servers.__enter__)
         stack.push_async_callback(asyncio.to_thread, servers.__exit__, None, None, None)
-        made = Network(servers, members, names)
-        for proxy in (made.imap, made.smtp, *made.brokers.values()):
+        made = await asyncio.to_thread(Network, servers, members, names)
+        for proxy in made.others:
             await stack.enter_async_context(proxy)
         yield made

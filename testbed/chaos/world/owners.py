@@ -27,11 +27,11 @@ class Owners:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def act(self, what: str, key: str, seconds: float) -> bool:
-        """Do something to the account of a colleague; False when it is not connected yet."""
+        """Do something to the account of a colleague; False when it is not connected in time."""
         ways: dict[str, Callable[[str, float], Awaitable[None]]] = {
             RESYNC: self._resync, PAUSE: self._pause, PASSWORD: self._password, LOCKOUT: self._lockout,
         }  # fmt: skip
-        if key not in self._company.accounts:
+        if not await self._company.connected(key):
             return False
         async with self._turns[key]:
             await ways[what](key, seconds)

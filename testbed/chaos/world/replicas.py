@@ -35,8 +35,10 @@ class Replica:
         """Exit codes of when it ended by itself."""
 
     def start(self) -> None:
-        """Start it."""
+        """Start it, unless another fault's end did."""
         self._wanted = True
+        if self._child is not None and self._child.alive():
+            return
         command = [sys.executable, "-m", f"services.{self.stage}"]
         self._child = self._spawner.spawn(command, log=self._log, env=self._environment, cwd=_PROJECT)
 

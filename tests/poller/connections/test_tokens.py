@@ -59,7 +59,7 @@ async def test_a_connection_outlives_its_token(
     *, world: PollerEnvironment, identity: IdentityServer, mailbox: Mailbox, signed_in: Callable[[], Awaitable[Account]]
 ) -> None:
     """Tokens are refreshed before they expire, without a new login: mail goes on to arrive over the old connection."""
-    identity.set(lifetime=4)
+    identity.set(lifetime=2)
     account = await signed_in()
     poller = world.start_poller(idle_seconds="300", account_connections="1")
     await world.complete(account)
