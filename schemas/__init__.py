@@ -10,6 +10,7 @@ Imports nothing of ours; everything else imports this.
 - ``accounts``, ``records``, ``ledger``, ``emails``: what is in MongoDB
 - ``raw_mail``: header block and body of a mail, and which header fields every reader may see
 - ``header``: address fields and encoded words of a mail's header, as the poller and the parser both read them
+- ``bounces``: whether a mail is a bounce, and whom it is about, as the poller and the parser both decide it
 - ``sharing``: the rule of who sees what, as pure functions
 - ``threads``: the rule of threads: which record the mail that an email answers is about
 - ``errors``: the errors that handlers raise

@@ -3,7 +3,7 @@
 - ``addresses``: the addresses of an address field, however malformed
 - ``address_specs``: one address, with what does not belong to it taken off
 - ``message_ids``: Message-ID, In-Reply-To, References
-- ``encoded_words``: the bytes of encoded words (RFC 2047)
+- ``encoded_words``: the bytes of encoded words (RFC 2047), base64, quoted-printable
 """
 
 from schemas.header.addresses import (
@@ -16,7 +16,7 @@ from schemas.header.addresses import (
     read_addresses,
     unfolded,
 )
-from schemas.header.encoded_words import WORD, decode_base64, word_bytes
+from schemas.header.encoded_words import WORD, decode_base64, decode_quoted_printable, word_bytes
 from schemas.header.message_ids import MAX_MESSAGE_ID, answered_id, named_ids, own_id
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "NamedAddress",
     "answered_id",
     "decode_base64",
+    "decode_quoted_printable",
     "named_ids",
     "own_id",
     "people_fields",

@@ -1,4 +1,4 @@
-"""The bytes of encoded words (RFC 2047), with what mailers make of them: spaces inside, no end, wrong padding."""
+"""Base64, quoted-printable and encoded words (RFC 2047), with what mailers make of them: spaces inside, no end, wrong padding."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ WORD = re.compile(
 
 Possessive repetitions keep it linear on hostile input.
 """
+_SOFT_SPACE = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 _PADDING = re.compile(rb"=+")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
@@ -39,3 +40,10 @@ def word_bytes(word: re.Match[str]) -> tuple[bytes, bool]:
     """Return the bytes that a match of ``WORD`` stands for, and whether its encoding was sound."""
     data = word[3].encode("utf-8", "replace")
     return decode_base64(data) if word[2] in "bB" else (binascii.a2b_qp(data, header=True), True)
+
+
+def decode_quoted_printable(data: bytes) -> bytes:
+    """Return the decoded bytes; white space at line ends is transport padding (RFC 2045 section 6.7 rule 3)."""
+    if b" \r\n" in data or b"\t\r\n" in data or b" \n" in data or b"\t\n" in data:
+        data = _SOFT_SPACE.sub(b"", data)
+    return binascii.a2b_qp(data)

@@ -123,5 +123,9 @@ def forwards(writer: OddMailWriter) -> Iterator[SampleMail]:
     ], f"bounce/mx1.{DOMAIN}", more="; report-type=delivery-status")  # fmt: skip
     composed = writer.compose("bounce", "luc", "luc", "Undelivered Mail Returned to Sender", text, days=35.9, body=report, headers=[
         ("From", f"Mail Delivery System <MAILER-DAEMON@{DOMAIN}>"), ("Auto-Submitted", "auto-replied")], mark="bounce")  # fmt: skip
-    daemon = {"from": (("Mail Delivery System", f"MAILER-DAEMON@{DOMAIN}"),), "to": (party("luc"),)}
+    daemon = {
+        "from": (("Mail Delivery System", f"MAILER-DAEMON@{DOMAIN}"),),
+        "to": (party("luc"),),
+        "sender": (party("dubois/1"),),
+    }
     yield writer.deliver(replace(composed, parties=daemon, charset="us-ascii"), "luc")

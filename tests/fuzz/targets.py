@@ -73,7 +73,7 @@ def header(data: bytes) -> None:
     facts = headers.read(data)
     parsed = parse_mail(data, account=_ACCOUNT, internal_date=_RECEIVED)
     named = {person.address for person in parsed.content.participants} | set(parsed.bcc)
-    assert named <= facts.participants
+    assert named <= facts.participants or parsed.content.marks.bounce  # whose text names more
     once = read_addresses(data, limits.RECIPIENTS)
     assert len(once.mailboxes) <= limits.RECIPIENTS
     assert all(address.address == address.address.strip() and "@" in address.address for address in once.mailboxes)
@@ -94,6 +94,8 @@ _COMMANDS: tuple[Callable[[MailClient], object], ...] = (
     lambda client: commands.headers(client, "1:100", gmail=False),
     lambda client: commands.bodies(client, [1, 2, 3]),
     lambda client: commands.part(client, 1, 0, 1_000),
+    lambda client: commands.structures(client, [1, 2, 3]),
+    lambda client: commands.sections(client, [1, 2, 3], [("1", 1_000), ("2.HEADER", 1_000)]),
     lambda client: commands.flags(client, "1:*", since=3, vanished=True, gmail=True),
     commands.noop,
     commands.unsolicited,

@@ -181,12 +181,16 @@ def test_subject_text_and_attachments_are_as_the_truth_says(mail: SampleMail) ->
 
 @pytest.mark.parametrize("mail", READABLE, ids=ident)
 def test_links_are_those_of_the_headers(mail: SampleMail) -> None:
-    """Reading the address headers against the records gives exactly the truth's links, thread links aside."""
+    """Reading the address headers, and a bounce's report, against the records gives exactly the truth's links, thread links aside."""
     message, known, late = parsed(mail), addresses_of(RECORDS), addresses_of((LATE_CONTACT,))
     if mail.truth.quirk == "utf8-headers":
         del message["From"]
         message["From"] = normal("joerg@müller-prüftechnik.example")
     found = {(address, role) for role, header in ROLES.items() for address in addresses(message, header)}
+    if mail.truth.mark == "bounce":
+        found |= {
+            (one.decode(), "sender") for one in re.findall(rb"^Final-Recipient: rfc822; (\S+)", mail.raw, re.MULTILINE)
+        }
     assert {link for link in mail.truth.links if link.role != "thread"} == {
         Link(known[address], address, role) for address, role in found if address in known
     }

@@ -16,7 +16,7 @@
 - ``errors``: what can go wrong on a logged-in connection
 """
 
-from services.mailbox.imap.answers import UNREADABLE_LINE, Fetched, Listed, UidRanges, canonical, uid_set
+from services.mailbox.imap.answers import UNREADABLE_LINE, BodyPart, Fetched, Listed, UidRanges, canonical, uid_set
 from services.mailbox.imap.async_connection import CommandObserver
 from services.mailbox.imap.commands import Selected
 from services.mailbox.imap.connect import connect_imap, open_imap
@@ -41,6 +41,7 @@ __all__ = [
     "NEVER",
     "SPAN",
     "UNREADABLE_LINE",
+    "BodyPart",
     "CommandObserver",
     "ConnectionLostError",
     "ContradictionError",

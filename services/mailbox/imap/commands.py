@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.mailbox.imap import answers
-from services.mailbox.imap.answers import MAX_UID, Fetched, Listed, Namespace, UidRanges, responses
+from services.mailbox.imap.answers import MAX_UID, BodyPart, Fetched, Listed, Namespace, UidRanges, responses
 from services.mailbox.imap.protocol import MAX_LITERALS, MailClient
 
 HEADER_PIECE = 32 * 1024
@@ -160,6 +160,23 @@ def part(client: MailClient, uid: int, offset: int, size: int) -> bytes:
     return next((message.body for message in found if message.uid == uid and message.body is not None), b"")
 
 
+def structures(client: MailClient, uids: Sequence[int]) -> dict[int, tuple[BodyPart, ...]]:
+    """The parts of messages (RFC 3501 section 7.4.2), with their types and encodings. Nothing of what is in them."""
+    found = _fetch(client, answers.uid_set(uids), "(UID BODYSTRUCTURE)", PIECE_LITERALS)
+    return {message.uid: message.structure for message in found}
+
+
+def sections(client: MailClient, uids: Sequence[int], wanted: Sequence[tuple[str, int]]) -> dict[int, dict[str, bytes]]:
+    """The beginnings of parts, by their sections, each with the bytes that are asked for at most."""
+    items = " ".join(f"BODY.PEEK[{section}]<0.{size}>" for section, size in wanted)
+    found = _fetch(client, answers.uid_set(uids), f"(UID {items})", PIECE_LITERALS)
+    most = dict(wanted)
+    return {
+        message.uid: {section: data[: most[section]] for section, data in message.sections if section in most}
+        for message in found
+    }
+
+
 def flags(
     client: MailClient, uids: str, since: int | None, vanished: bool, gmail: bool
 ) -> tuple[list[Fetched], UidRanges]:
@@ -205,11 +222,15 @@ def unsolicited(client: MailClient) -> list[bytes]:
 
 
 def _fetch(client: MailClient, uids: str, items: str, literals: int = MAX_LITERALS) -> list[Fetched]:
-    """FETCH header blocks or bodies of at most ``literals`` bytes. Flags that come unasked are kept as an event."""
+    """FETCH header blocks, bodies or parts of at most ``literals`` bytes. Flags that come unasked are kept as an event."""
     kept = client.protocol.untagged_responses
     earlier = "FETCH" in kept
     found = answers.fetched(client.uid_command("FETCH", uids, items, literals=literals))
-    requested = [message for message in found if message.header is not None or message.body is not None]
+    requested = [
+        message
+        for message in found
+        if message.header is not None or message.body is not None or message.structure or message.sections
+    ]
     if earlier or len(requested) < len(found):
         kept["FETCH"] = [b"0 (FLAGS ())"]
     return requested

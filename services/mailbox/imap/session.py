@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Container, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from services.mailbox.imap import commands
-from services.mailbox.imap.answers import Fetched, UidRanges, uid_set
+from services.mailbox.imap.answers import BodyPart, Fetched, UidRanges, uid_set
 from services.mailbox.imap.errors import RefusedError
 from services.mailbox.imap.folder_connection import FolderConnection
 from services.mailbox.imap.uids import HIGHEST_UID, MANY, split_range
 
+T = TypeVar("T")
 BEGINNING = 1024
 """Bytes of a mail that tell whether the server delivers mail at all."""
 PART = 1024 * 1024
@@ -82,15 +84,29 @@ class ImapSession(FolderConnection):
 
     async def bodies(self, uids: Sequence[int]) -> dict[int, bytes]:
         """Return whole mails by uid. Missing and refused messages are treated as in ``headers``."""
+        return await self._halved(uids, lambda group: self.run(commands.bodies, group))
+
+    async def structures(self, uids: Sequence[int]) -> dict[int, tuple[BodyPart, ...]]:
+        """Return the parts of messages by uid. Missing and refused messages are treated as in ``headers``."""
+        return await self._halved(uids, lambda group: self.run(commands.structures, group))
+
+    async def sections(self, uids: Sequence[int], wanted: Sequence[tuple[str, int]]) -> dict[int, dict[str, bytes]]:
+        """Return the beginnings of parts by uid and section, each with at most so many bytes. See ``structures``."""
+        return await self._halved(uids, lambda group: self.run(commands.sections, group, wanted))
+
+    async def _halved(
+        self, uids: Sequence[int], ask: Callable[[Sequence[int]], Awaitable[dict[int, T]]]
+    ) -> dict[int, T]:
+        """Ask for messages. When a server refuses the batch because of one bad mail, each half is requested alone."""
         try:
-            found = await self.run(commands.bodies, uids)
+            found = await ask(uids)
         except RefusedError as error:
             if error.passing:
                 raise
             if len(uids) == 1:
                 return {}
             half = len(uids) // 2
-            return {**await self.bodies(uids[:half]), **await self.bodies(uids[half:])}
+            return {**await self._halved(uids[:half], ask), **await self._halved(uids[half:], ask)}
         return {uid: found[uid] for uid in uids if uid in found}
 
     async def beginning(self, uid: int) -> bytes:

@@ -6,19 +6,16 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from schemas.bounces import RETURNED, returned_id
 from schemas.header import read_addresses
 from services.parser.mime import limits
 from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import first, parse_headers, raw_text
 from services.parser.mime.structure import Part
 
-_COPIES = frozenset(
-    {"message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers", "message/global-headers"}
-)
 _READ = 64 * 1024
 _REFERENCES = 20
 _BRACKETED = re.compile(r"<([^<>\s]{1,998})>")
-_ID = re.compile(r"^[ \t>]{0,8}Message-I[Dd]:[ \t]{0,8}(?:\n[ \t]{1,8})?<([^<>\s]{1,998})>", re.MULTILINE)
 
 
 class ReturnedMail(NamedTuple):
@@ -34,7 +31,7 @@ class ReturnedMail(NamedTuple):
 def returned_mail(leaves: Iterable[Part], text: str, own: str | None) -> ReturnedMail:
     """Return the Message-ID of the mail that bounced, and whom it was for, as far as the bounce has its header."""
     for part in leaves:
-        if part.media_type in _COPIES:
+        if part.media_type in RETURNED:
             quiet = Diagnostics()
             data = part.content(quiet)[:_READ]
             fields, _ = parse_headers(data, 0, len(data), quiet)
@@ -43,7 +40,7 @@ def returned_mail(leaves: Iterable[Part], text: str, own: str | None) -> Returne
                 named = (one for name in ("to", "cc") for raw in fields.get(name, ()) for one in _addresses(raw))
                 above = raw_text(first(fields, "references") or first(fields, "in-reply-to") or b"", quiet)
                 return ReturnedMail(found[1], tuple(_BRACKETED.findall(above))[-_REFERENCES:], frozenset(named))
-    return ReturnedMail(next((found[1] for found in _ID.finditer(text[:_READ]) if found[1] != own), None))
+    return ReturnedMail(returned_id(text, own))
 
 
 def _addresses(value: bytes) -> Iterable[str]:

@@ -5,6 +5,7 @@ The sizes that ``schemas.mail`` promises are here, too, so that each limit is de
 
 from __future__ import annotations
 
+from schemas.bounces import MOST
 from schemas.header import MAX_VALUE
 
 KIB = 1024
@@ -29,7 +30,7 @@ SUBJECT = 998
 NAME = 200
 """Characters of a display name or of a file name."""
 ATTACHMENTS = 200
-BOUNCED = 50
+BOUNCED = MOST
 REASON = 300
 DEFECTS = 20
 SNIPPET = 200

@@ -5,26 +5,18 @@ from __future__ import annotations
 import binascii
 import re
 
-from schemas.header import decode_base64
+from schemas.header import decode_base64, decode_quoted_printable
 from services.parser.mime.diagnostics import Diagnostics
 
 _UU_BEGIN = re.compile(rb"^begin [0-7]{3,4} [^\r\n]*\r?\n", re.MULTILINE)
 _WORDS = re.compile(rb"(?:^[^\S\r\n]*(?:[\w.,:;!?'-]{1,40}[ \t]{1,2}){4}[^\n]{0,200}\n?){2}", re.MULTILINE)
 """Lines of words: text that is labelled base64, and is not."""
-_SOFT_SPACE = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 
 IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "8bits", "7bits"})
 """With the spellings that are found in mail."""
 _BASE64 = frozenset({"base64", "base-64", "x-base64"})
 _QUOTED_PRINTABLE = frozenset({"quoted-printable", "quotedprintable", "quoted_printable", "quoted-printible"})
 _UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
-
-
-def decode_quoted_printable(data: bytes) -> bytes:
-    """Return the decoded bytes; white space at line ends is transport padding (RFC 2045 section 6.7 rule 3)."""
-    if b" \r\n" in data or b"\t\r\n" in data or b" \n" in data or b"\t\n" in data:
-        data = _SOFT_SPACE.sub(b"", data)
-    return binascii.a2b_qp(data)
 
 
 def decode_uuencoded(data: bytes) -> tuple[bytes, bool]:

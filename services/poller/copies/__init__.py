@@ -5,6 +5,7 @@
 - ``folder_scan``: the uids of one folder in windows, newest first
 - ``headers``: participants and thread ids of a raw header block
 - ``header_reader``: reads the headers of fetched messages outside the event loop, in bounded pieces
+- ``delivery_reports``: reads whom bounces are about whose headers name nobody
 - ``relevance``: which mail concerns a record, and the ledger rows for it
 - ``threads``: whether a mail without a known participant answers mail that the owner sent about a record
 - ``body_fetcher``: fetches bodies of relevant mail in batches

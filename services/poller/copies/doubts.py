@@ -38,6 +38,8 @@ class Suspects:
         self._numbers = count()
         self.long_headers = Counter[tuple[bytes | None, int]]()
         """By folder and uid, how often the connection was lost over the rest of a long header."""
+        self.reports = Counter[tuple[bytes | None, int]]()
+        """By folder and uid, how often the connection was lost over the parts of a bounce."""
         self.unsafe: set[str] = set()
         """Ids of folders in which a request for all new mail failed."""
 

@@ -1,7 +1,8 @@
 """Reads the headers of fetched messages outside the event loop, in order, a bounded piece at a time.
 
 The server is asked for the beginning of each header, which is all of it in nearly every mail. What a longer one lacks is fetched
-for one message at a time, in pieces, as far as the parser reads, so that no participant is missed. A body is never fetched for it.
+for one message at a time, in pieces, as far as the parser reads, so that no participant is missed. A body is never fetched for it;
+of bounces, which may name nobody in their headers, the reports are read (``delivery_reports``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from services.mailbox.imap import ConnectionLostError, Fetched, ImapSession, RefusedError
 from services.poller.copies import headers
 from services.poller.copies.account_context import AccountContext, Marker
+from services.poller.copies.delivery_reports import read_reports
 from services.poller.copies.headers import MAX_HEADER, HeaderFacts
 
 PIECE = 32 * 1024
@@ -34,7 +36,7 @@ class MessageHeader(NamedTuple):
     marker: Marker
     """What made the marks."""
     marks: tuple[bytes, ...]
-    """Of its participants and thread ids."""
+    """Of its participants and thread ids; of a bounce also of those that its report names."""
     mark: bytes
     """Of the whole header; empty for one of which only a part was read, since another mail may have the same part."""
     former_marks: tuple[bytes, ...]
@@ -55,7 +57,9 @@ class _Block(NamedTuple):
 async def read_headers(
     context: AccountContext, session: ImapSession, messages: Sequence[Fetched]
 ) -> tuple[list[MessageHeader], Sequence[Fetched]]:
-    """Read the headers of the first messages: of all, unless they name very many people. The messages' folder must be open.
+    """Read the headers of the first messages: of all, unless they name very many people.
+
+    The messages' folder must be open if one of them needs it (``needs_folder``).
 
     Returns:
         The messages with their headers, and the messages that are left.
@@ -72,9 +76,29 @@ async def read_headers(
         else:
             blocks = [_Block(message, message.header or b"") for message in _slice(messages, len(group))]
         read = await loop.run_in_executor(context.readers, _read, blocks, marker, formers, own)
-        group += read
+        group += await _with_reports(context, session, read, own)
         people = people.union(*(header.facts.participants for header in read))
     return group, messages[len(group) :]
+
+
+def needs_folder(message: Fetched) -> bool:
+    """Whether the message's folder must be open to read its header."""
+    return message.header_cut or headers.may_be_bounce(message.header or b"")
+
+
+async def _with_reports(
+    context: AccountContext, session: ImapSession, read: list[MessageHeader], own: Collection[str]
+) -> list[MessageHeader]:
+    """Return headers with what the reports of bounces say beside them."""
+    if all(header.facts.bounce is None for header in read):
+        return read
+    told = await read_reports(context, session, [one.facts for one in read], [one.message.uid for one in read])
+    return [
+        header._replace(facts=facts, marks=header.marker.of_row(facts, own))
+        if (facts := told.get(header.message.uid)) is not None
+        else header
+        for header in read
+    ]
 
 
 async def header_groups(

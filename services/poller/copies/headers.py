@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from schemas.header import PEOPLE, WORD, named_ids, own_id, people_fields, read_addresses, word_bytes
+from schemas.bounces import BounceHeader
+from schemas.header import PEOPLE, WORD, named_ids, own_id, people_fields, read_addresses, unfolded, word_bytes
 
 MAX_HEADER = 512 * 1024
 """Bytes that are read; the parser reads no more of a header."""
@@ -22,6 +23,20 @@ _IDS = ("message-id", "in-reply-to", "references")
 _FIELD = re.compile(
     rb"^(" + "|".join((*PEOPLE, *_HIDDEN, "list-id", *_IDS)).encode() + rb")[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
+_MACHINE = re.compile(
+    rb"^(?:return-path[ \t]*+:[ \t]*+(?:\r?\n[ \t]++)?+(?:<[ \t]*+>)?+[ \t]*+\r?$|content-type[ \t]*+:\s*+multipart/report|"
+    rb"from[ \t]*+:(?:[^\n]|\n[ \t]){0,300}?(?:daemon|post[-_.]?master|mail[-_.]delivery|bounce))",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Headers of what mail systems write: nobody wants an answer, or it is a report, or comes from one by its name."""
+_HINTS = (b"<>", b"< >", b"/report", b"daemon", b"master", b"delivery", b"bounce")
+_OF_BOUNCES = re.compile(
+    rb"^(return-path|content-type|subject|from|x-failed-recipients)[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
+_CHARSET = re.compile(
+    r"(?:iso-[\w-]{1,20}|windows-\d{1,5}|cp\d{1,5}|koi8-[ru]|gb\w{1,8}|big5|euc-\w{1,4}|shift_jis)\Z", re.IGNORECASE
+)
+_BETWEEN_WORDS = re.compile(r"\?=\s{1,80}=\?")
 _FIELD_END = re.compile(rb"\n(?![ \t])")
 """Searched for, because a pattern that repeats folded lines takes memory for each of them."""
 
@@ -38,11 +53,14 @@ class HeaderFacts(NamedTuple):
     whole: bool = True
     """Whether it tells everybody who takes part: not if a mailbox cannot be read. If not, the mail is skipped unless somebody
     who is named is known."""
+    bounce: BounceHeader | None = None
+    """Of what may be a bounce, which may name whom it is about in its report only."""
 
 
 def read(block: bytes) -> HeaderFacts:
     """Return the facts of a header block."""
     block = block[:MAX_HEADER]
+    automatic = may_be_bounce(block)
     if block.count(b"\r") != block.count(b"\r\n"):
         # Programs disagree on whether a bare CR ends a line: read the block both ways.
         block += b"\n" + block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -59,8 +77,59 @@ def read(block: bytes) -> HeaderFacts:
         references = (references[0], *references[-(MAX_REFERENCES - 1) :])
     own = (own_id(_text(raw)) for raw in values.get("message-id", ()))
     return HeaderFacts(
-        people | hidden, next(filter(None, own), None), references, whole=not unread and not unread_hidden
+        people | hidden,
+        next(filter(None, own), None),
+        references,
+        whole=not unread and not unread_hidden,
+        bounce=_bounce_header(block, people) if automatic else None,
     )
+
+
+def may_be_bounce(block: bytes) -> bool:
+    """Whether a mail system wrote a mail, by its header."""
+    lower = block.lower()
+    if not any(hint in lower for hint in _HINTS):
+        return False
+    return _MACHINE.search(lower.replace(b"\r\n", b"\n").replace(b"\r", b"\n")) is not None
+
+
+def _bounce_header(block: bytes, people: frozenset[str]) -> BounceHeader | None:
+    """Return what decides whether a mail is a bounce (``schemas.bounces``); None for an automatic mail of another kind."""
+    values: dict[str, list[bytes]] = {}
+    for start in _OF_BOUNCES.finditer(block):
+        end = _FIELD_END.search(block, start.end())
+        values.setdefault(start[1].lower().decode(), []).append(block[start.end() : end.start() if end else None])
+    returned = values.get("return-path", [b""])[0].strip().strip(b"<>").decode("latin-1").strip()
+    kind = unfolded(values.get("content-type", [b""])[0]).decode("latin-1").lower()
+    header = BounceHeader(
+        tuple(people),
+        tuple(_addresses(values.get("from", ()))[0]),
+        returned if "return-path" in values else None,
+        "".join(kind.split()).replace('"', ""),
+        kind.strip(' "').startswith("multipart/report"),
+        _subject(values.get("subject", [b""])[0]),
+        tuple(_addresses(values.get("x-failed-recipients", ()))[0]),
+    )
+    is_other = "report-type=" in header.content_type and "report-type=delivery-status" not in header.content_type
+    return None if header.report and is_other and not header.daemon else header
+
+
+def _subject(raw: bytes) -> str:
+    text = unfolded(raw).decode("utf-8", "replace")
+    return WORD.sub(_decoded_word, _BETWEEN_WORDS.sub("?==?", text)) if "=?" in text else text
+
+
+def _decoded_word(word: re.Match[str]) -> str:
+    return decoded(word_bytes(word)[0], word[1])
+
+
+def decoded(data: bytes, charset: str) -> str:
+    """Return text in a charset, or as what it most likely is."""
+    name = charset.lower() if _CHARSET.match(charset) else "iso2022_jp" if b"\x1b$" in data else "utf-8"
+    try:
+        return data.decode(name, "replace")
+    except (LookupError, UnicodeError):
+        return data.decode("utf-8", "replace")
 
 
 def _text(raw: bytes) -> str:

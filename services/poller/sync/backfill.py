@@ -19,7 +19,7 @@ from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import REFUSED, AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher, batches
 from services.poller.copies.folder_scan import FolderScan, Window
-from services.poller.copies.header_reader import read_headers
+from services.poller.copies.header_reader import needs_folder, read_headers
 from services.poller.copies.ledger_repair import read_headers_of
 from services.poller.sync.comparison import verify_folder
 from services.poller.sync.folder_changes import FolderTracker
@@ -191,7 +191,7 @@ class Backfill:
         rows: list[Row] = []
         left: Sequence[Fetched] = read.messages
         async with AsyncExitStack() as stack:
-            if any(message.header_cut for message in left):
+            if any(needs_folder(message) for message in left):
                 await stack.enter_async_context(self._session.opened(folder))
             while True:
                 group, left = await read_headers(self._context, self._session, left)

@@ -226,10 +226,23 @@ def test_bounce_belongs_to_whom_it_is_about() -> None:
     assert bare.bcc == ("gone@x.example", "hidden@x.example")
 
 
-def test_whom_only_the_body_names_takes_no_part() -> None:
-    """Only what the header says counts for whose page it is on: the poller looks at nothing else."""
-    assert [one.role for one in content(report(b"5.1.1")).participants] == [Role.FROM, Role.TO]
+def test_whom_only_the_report_names_takes_part() -> None:
+    """The mail that bounced names them in To: the bounce is on their page. Who was in none of its fields belongs to the copy."""
+    assert people(report(b"5.1.1"), Role.SENDER) == [("", "gone@x.example")]
     assert parsed(report(b"5.1.1")).bcc == ()
+    hidden = parsed(report(b"5.1.1", recipient=b"rfc822; hidden@x.example"))
+    assert [one.role for one in hidden.content.participants] == [Role.FROM, Role.TO]
+    assert hidden.bcc == ("hidden@x.example",)
+    words = parsed(mail(b"The following address failed:\r\n\r\n  gone@x.example", head=DAEMON))
+    assert words.bcc == ("gone@x.example",)
+
+
+def test_delay_is_about_whom_it_has_not_reached() -> None:
+    """It is on their page, too, although nobody is lost; who was reached takes no part."""
+    delayed = report(b"4.4.1", b"connection timed out", action=b"delayed")
+    assert people(delayed, Role.SENDER) == [("", "gone@x.example")]
+    assert content(delayed).marks.bounced == ()
+    assert people(report(b"2.0.0", action=b"delivered"), Role.SENDER) == []
 
 
 def test_bounce_is_in_the_thread_of_the_mail_that_bounced() -> None:

@@ -58,13 +58,15 @@ def _reports() -> dict[str, Sample]:
     }
     return {
         f"report {name}": sample(
-            report(status), **_FROM_DAEMON, text="It failed.", bounced=lost, attachments=[("attachment-1.txt", len(status))]
+            report(status), **_FROM_DAEMON, text="It failed.", bounced=lost, attachments=[("attachment-1.txt", len(status))],
+            bcc=["lost@gone.example"] if name in ("of a delay", "of an unknown action") else sorted(lost or ()),
         )
         for name, (status, lost) in blocks.items()
     } | {
         "report in a person's name": sample(
             report(_recipient(b"lost@gone.example"), head=HEAD),
             text="It failed.", bounced=["lost@gone.example"], attachments=[("attachment-1.txt", 79)],
+            bcc=["lost@gone.example"],
         ),
     }  # fmt: skip
 
@@ -88,6 +90,7 @@ def _prose() -> dict[str, Sample]:
             **_FROM_DAEMON,
             text=text.strip(),
             bounced=lost,
+            bcc=sorted(lost),
             references=["20250303.1@gone.example"] if "message-id" in name else [],
         )
         for name, (text, lost) in texts.items()

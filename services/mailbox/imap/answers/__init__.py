@@ -3,6 +3,7 @@
 - ``fetch``: messages
 - ``folders``: folders, their status, and whose they are
 - ``numbers``: uids and other numbers, within their ranges
+- ``structure``: the parts of a message
 - ``tokens``: imaplib's raw answers as nested lists
 """
 
@@ -28,12 +29,14 @@ from services.mailbox.imap.answers.numbers import (
     uid_ranges,
     uid_set,
 )
+from services.mailbox.imap.answers.structure import BodyPart
 from services.mailbox.imap.answers.tokens import responses
 
 __all__ = [
     "MAX_UID",
     "UNREADABLE_LINE",
     "AnswerError",
+    "BodyPart",
     "Fetched",
     "Listed",
     "Namespace",

@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
 from services.mailbox.imap.answers.numbers import MAX_NUMBER, AnswerError, bounded, uid
+from services.mailbox.imap.answers.structure import BodyPart, body_parts
 from services.mailbox.imap.answers.tokens import Item, Value, responses, text, tokens
 
 _DATE = re.compile(rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
 _MONTHS = {
     name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
 }
+_SECTION = re.compile(rb"BODY\[([1-9][0-9.]{0,40}(?:\.HEADER)?)\]")
 MAX_FLAGS, MAX_FLAG = 500, 200
 """Flags or labels of one message, and bytes of each; what is beyond is left out."""
 MAX_ALL_FLAGS = 100_000
@@ -36,6 +38,10 @@ class Fetched:
     """All of it, or the requested part."""
     labels: tuple[str, ...] = ()
     modseq: int | None = None
+    structure: tuple[BodyPart, ...] = ()
+    """Its leaves, as the server says."""
+    sections: tuple[tuple[str, bytes], ...] = ()
+    """The requested sections, such as ``2`` and ``3.HEADER``, with what came of them."""
 
 
 def fetched(items: Iterable[Item]) -> list[Fetched]:
@@ -64,7 +70,7 @@ def fetched(items: Iterable[Item]) -> list[Fetched]:
 
 def _merged(before: Fetched, after: Fetched) -> Fetched:
     said = {name: value for name in Fetched.__slots__ if (value := getattr(after, name)) not in (None, ())}
-    return replace(before, **said)
+    return replace(before, **said | {"sections": before.sections + after.sections})
 
 
 class _Flags:
@@ -84,7 +90,7 @@ class _Flags:
         return self._known.setdefault(raw, tuple(text(flag) for flag in raw))
 
 
-def _message(values: list[Value], flags: _Flags) -> Fetched | None:  # noqa: C901 - one case per attribute
+def _message(values: list[Value], flags: _Flags) -> Fetched | None:  # noqa: C901, PLR0912 - one case per attribute
     message = Fetched(0)
     for name, value in zip(values[::2], values[1::2], strict=False):
         if isinstance(name, list):
@@ -95,6 +101,8 @@ def _message(values: list[Value], flags: _Flags) -> Fetched | None:  # noqa: C90
                 message.flags = flags.of(value)
             elif word == b"X-GM-LABELS":
                 message.labels = flags.of(value)
+            elif word == b"BODYSTRUCTURE":
+                message.structure = tuple(body_parts(value))
             elif word == b"MODSEQ" and value and isinstance(value[0], bytes) and value[0].upper() != b"NIL":
                 message.modseq = bounded(value[0], MAX_NUMBER, "modseq")
         elif word == b"UID":
@@ -107,6 +115,8 @@ def _message(values: list[Value], flags: _Flags) -> Fetched | None:  # noqa: C90
             message.header = b"" if value == b"NIL" else value
         elif word.startswith(b"BODY[]") or word == b"RFC822":
             message.body = None if value == b"NIL" else value
+        elif (section := _SECTION.match(word)) is not None and value != b"NIL":
+            message.sections += ((section[1].decode(), value),)
     return message if message.uid else None
 
 

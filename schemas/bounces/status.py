@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from services.parser.mime import limits
-
 MEDIA_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
-READ = 64 * limits.KIB
+READ = 64 * 1024
 _BLOCK = re.compile(rb"(?:\r?\n[ \t]*){2,}")
 _FIELD = re.compile(rb"^([A-Za-z][A-Za-z-]{0,40})[ \t]*:[ \t]*([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)", re.MULTILINE)
 ADDRESS = r"[^\s<>()\[\],;:\"']{1,64}@[A-Za-z0-9.-]{1,200}[A-Za-z0-9]"
@@ -57,7 +55,11 @@ def read_status(content: bytes) -> DeliveryStatus:
     """Return the recipients that were not reached, and every action that a notification names (RFC 3464 section 2.3)."""
     failures: list[FailedRecipient] = []
     actions: set[str] = set()
-    for block in _BLOCK.split(content[:READ]):
+    if len(content) > READ:
+        content, line_end, last = content[:READ].rpartition(b"\n")
+        if b"-recipient" not in last[:30].lower():  # a part of an address is another address
+            content += line_end + last
+    for block in _BLOCK.split(content):
         fields = _fields(block)
         action = (fields.get("action", "").split() or [""])[0].lower().strip("();,.")
         recipient = fields.get("original-recipient") or fields.get("final-recipient") or ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from services.parser.bounces.status import ADDRESS, CODE, READ, SPEC
+from schemas.bounces.status import ADDRESS, CODE, READ, SPEC
 
 DAEMON = re.compile(
     r"^(?=[^@]*@)(?:mailer[-_.]?daemon|post[-_.]?master|mail[-_.]?daemon|mdaemon|mail[-_.]delivery|"
@@ -55,6 +55,9 @@ FAILED = re.compile(
 """What only a mail system says of a mail."""
 
 
+_ID = re.compile(r"^[ \t>]{0,8}Message-I[Dd]:[ \t]{0,8}(?:\n[ \t]{1,8})?<([^<>\s]{1,998})>", re.MULTILINE)
+
+
 def head(text: str) -> str:
     """Return the text above the copy of the mail, without header lines."""
     above = text[:READ]
@@ -79,7 +82,7 @@ def lost_addresses(above: str, others: Iterable[str]) -> list[str]:
     return []
 
 
-def said(above: str, addresses: Iterable[str]) -> str:
+def reason_in_words(above: str, addresses: Iterable[str]) -> str:
     """Return why a mail was not delivered: what stands below the first of the addresses, or a line that says so."""
     lines = above.split("\n")
     wanted = [address.lower() for address in addresses]
@@ -91,3 +94,8 @@ def said(above: str, addresses: Iterable[str]) -> str:
                 return " ".join(" ".join(told).split())
     found = next((line for line in lines if CODE.search(line[:_LINE]) or _SAID.search(line[:_LINE])), "")
     return " ".join(found.split())
+
+
+def returned_id(text: str, own: str | None) -> str | None:
+    """Return the Message-ID of the mail that bounced, of which there is a copy below the words; not that of the bounce itself."""
+    return next((found[1] for found in _ID.finditer(text[:READ]) if found[1] != own), None)
