@@ -218,11 +218,22 @@ def test_the_guide_connects_mailboxes_where_mail_servers_can_be_reached() -> Non
     (pod,) = re.findall(
         r"exec -it deploy/(\w+) -- leadmail account add", (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
     )
+    assert pod in let_out("mail-servers")
+
+
+@pytest.mark.parametrize("policy", ["mail-servers", "token-servers"])
+def test_who_logs_in_to_mail_servers_gets_there(policy: str) -> None:
+    """Pollers and the notifier reach mail servers, and the services whose tokens log in there."""
+    assert let_out(policy) == ["poller", "notifier"]
+
+
+def let_out(policy: str) -> list[str]:
+    """Return the components that a network policy lets out."""
     policies = yaml.safe_load_all((ROOT / "deploy/kubernetes/base/network.yaml").read_text(encoding="utf-8"))
-    (mail,) = [each["spec"] for each in policies if each["metadata"]["name"] == "mail-servers"]
+    (found,) = [each["spec"] for each in policies if each["metadata"]["name"] == policy]
     (components,) = [
         each["values"]
-        for each in mail["podSelector"]["matchExpressions"]
+        for each in found["podSelector"].get("matchExpressions", ())
         if each["key"] == "app.kubernetes.io/component"
     ]
-    assert pod in components
+    return list(components)
