@@ -77,6 +77,10 @@ SUBJECTS = {
         "Create missing collections, indexes, queues and bindings, and migrate. "
         "Safe to run at any time, any number of times.",
     ),
+    "init": CommandEntry(
+        "init:app",
+        "Write the settings and a new secret key of a deployment into a folder, once. It never replaces either of them.",
+    ),
     "secrets": CommandEntry(
         "operations.secret_keys:app", "The deployment's secret: which one is needed, and replacing it."
     ),

@@ -44,6 +44,8 @@ class Overview:
     """The number of live pollers."""
     alarms: Sequence[str] = ()
     """Why the broker accepts no messages at the moment."""
+    missing_secrets: Sequence[str] = ()
+    """Ids of secrets that are needed and that this process does not have, if it has any."""
 
     @property
     def stages(self) -> dict[str, int] | None:
@@ -75,8 +77,13 @@ async def read_overview(store: Store, settings: OverviewSettings, bus: Bus | Non
             store.dead_letters.count(),
             store.checkup.pollers(settings.lease_seconds),
             broker_alarms(settings),
+            _missing_secrets(store),
         )
     )
+
+
+async def _missing_secrets(store: Store) -> Sequence[str]:
+    return await store.mark_keys.lacking() if store.mark_keys.keys else ()
 
 
 async def _depths(bus: Bus | None) -> Mapping[str, Any] | None:

@@ -155,7 +155,7 @@ def test_records(empty: Deployment, kind: str) -> None:
         ("Name;E-Mail;Other emails;Company\nA;a@x.example;b@x.example c@x.example;X\n", "1 contact added."),
         ("\ufeffEmail Address\tFull Name\na@x.example\tA\n", "1 contact added."),
         ('email,name\n"a@x.example","Smith, ""Bob"""\n', "1 contact added."),
-        ("email,email_verified\na@x.example,true\n", "1 contact added."),
+        ("email,email_verified\na@x.example,true\n", "1 contact added.\nNot used: 1 column (email_verified)."),
         ("email,name\na@x.example,A\n,nobody\n\n", "1 contact added; skipped 1 (no address)."),
         ("email\na@x.example\nA@X.example\n", "1 contact added; skipped 1 (an address already exists)."),
     ],
@@ -165,6 +165,21 @@ def test_import(empty: Deployment, tmp_path: Path, text: str, said: str) -> None
     file = tmp_path / "contacts.csv"
     file.write_text(text, encoding="utf-8")
     assert empty.ok("contact", "import", str(file)) == f"{said}\n"
+
+
+def test_import_from_another_crm(deployment: Deployment) -> None:
+    """Its columns are understood, from standard input too; a dry run adds nothing; an owner has to be a user."""
+    rows = "First Name,Last Name,Company Name,E-mail,Owner Email,Phone\nBob,Smith,Acme,bob@acme.example,{},123\n"
+    tried = deployment.ok("lead", "import", "-", "--dry-run", stdin=rows.format(ANNA))
+    assert tried == "1 lead would be added.\nNot used: 1 column (Phone).\n"
+    refused = deployment.run("lead", "import", "-", stdin=rows.format("Zoe"))
+    assert (refused.code, refused.errors) == (
+        1,
+        "leadmail: the owners Zoe are no users: add them with `leadmail user add`. Nothing was imported.\n",
+    )
+    assert deployment.run("lead", "show", "bob@acme.example").code == 1
+    assert "1 lead added." in deployment.ok("lead", "import", "-", stdin=rows.format(ANNA))
+    assert f"Bob Smith  Acme     {ANNA}" in deployment.ok("lead", "show", "bob@acme.example")
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,7 @@ def test_accounts_and_their_state(deployment: Deployment) -> None:
 
 def test_status(deployment: Deployment) -> None:
     """The first line is the oldest unfinished copy; then accounts, then queues."""
+    assert "LEADMAIL_SECRET_KEY lacks the secret" in deployment.run("status", LEADMAIL_SECRET_KEY="ab" * 32).out
     text = deployment.ok("status")
     assert text.startswith("nothing is unfinished   1 dead letter: see `leadmail dead-letters list`")
     assert "anna@nw.example  ━━━━━━━━━━━━       3/3  complete" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import IO, Protocol
 
 from services.cli.terminal.output import USAGE, fail
 
+STANDARD_OUTPUT = Path("-")
 _NAME = 100
 """At most so many characters of an attachment's name: in UTF-8 they fit every file system."""
 
@@ -48,7 +50,13 @@ class ZipArchive:
 
 @contextmanager
 def open_archive(output: Path) -> Iterator[ExportArchive]:
-    """Yield a ZIP file if the path ends with ``.zip``, else a folder. Existing files are never overwritten."""
+    """Yield a ZIP file if the path ends with ``.zip`` or is ``-``, else a folder. Existing files are never overwritten."""
+    if output == STANDARD_OUTPUT:
+        if sys.stdout.isatty():
+            fail("the ZIP file does not go to a terminal: redirect it to a file", code=USAGE)
+        with zipfile.ZipFile(sys.stdout.buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            yield ZipArchive(archive)
+        return
     try:
         if output.suffix.lower() != ".zip":
             output.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -10,10 +10,10 @@ import typer
 
 from schemas.addresses import normal_address
 from schemas.mail import Content
-from services.cli.company.export_archive import ExportArchive, file_name, open_archive, write
+from services.cli.company.export_archive import STANDARD_OUTPUT, ExportArchive, file_name, open_archive, write
 from services.cli.results.base import prints
 from services.cli.results.operations import Erasure
-from services.cli.terminal.output import Json, Yes, as_bytes, confirm, print_json, say
+from services.cli.terminal.output import Json, Yes, as_bytes, confirm, errors, print_json, say
 from services.cli.terminal.session import Session, command, do, explained, open_session
 from services.store import Dossier, ErasureCounts, NotFoundError
 from services.usecases.dead_letters import body_of
@@ -33,7 +33,8 @@ async def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR|FILE.zip", help="A new folder or ZIP file. Default: a ZIP file in the current folder."
+            metavar="DIR|FILE.zip|-",
+            help="A new folder or ZIP file, or - for a ZIP file on standard output. Default: a ZIP file in the current folder.",
         ),
     ] = None,
 ) -> None:
@@ -44,15 +45,17 @@ async def export(
         dossier = await session.store.exporting.export(wanted, by=by)
         with open_archive(target) as archive:
             await _fill(archive, dossier, session)
+    on, where = (errors, "standard output") if target == STANDARD_OUTPUT else (None, str(target))
     say(
         f"{plural(len(dossier.emails), 'email')}, {plural(len(dossier.records), 'record')}, "
         f"{plural(len(dossier.dead_letters), 'dead letter')} and {plural(len(dossier.audit), 'log entry', 'log entries')} "
-        f"about {wanted} are in {target}."
+        f"about {wanted} are in {where}.",
+        on=on,
     )
     if deleted := sum(email.deleted_at is not None for email in dossier.emails):
-        say(f"Deleted in the CRM, but still kept: {plural(deleted, 'email')} of these; see about.json.")
+        say(f"Deleted in the CRM, but still kept: {plural(deleted, 'email')} of these; see about.json.", on=on)
     if dossier.unread:
-        say(f"Only the location of {plural(len(dossier.unread), 'more email')} is known; see about.json.")
+        say(f"Only the location of {plural(len(dossier.unread), 'more email')} is known; see about.json.", on=on)
 
 
 async def _fill(archive: ExportArchive, dossier: Dossier, session: Session) -> None:

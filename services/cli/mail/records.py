@@ -17,6 +17,8 @@ from services.store import NewRecord
 from services.usecases import company_domains
 from services.wording import plural
 
+_EXAMPLES = 5
+
 
 def _typer_of(kind: RecordKind) -> typer.Typer:
     """Build the commands for one kind of record."""
@@ -46,25 +48,15 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
         file: Annotated[
             Path,
             typer.Argument(
-                metavar="FILE.csv",
-                exists=True,
+                metavar="FILE.csv|-",
                 dir_okay=False,
-                help="CSV in UTF-8 with a header. Required column: email. Optional: more addresses (email_2, other_emails), "
-                "name, owner, company.",
+                help="CSV in UTF-8 with a header, or - for standard input. Required column: email. Optional: more addresses "
+                "(email_2, other_emails), name (or first name and last name), owner (the address of a user), company.",
             ),
         ],
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added, and add nothing.")] = False,
     ) -> None:
-        found = read_records(file)
-        async with open_session(setup=True) as session:
-            internal = await company_domains.internal_addresses(
-                session.store, [address for record in found.records for address in record.addresses]
-            )
-            with progress(f"{kind}s", len(found.records)) as report:
-                added, known = await session.store.records.import_many(kind, found.records, progress=report)
-        skipped = [f"{known} (an address already exists)"] if known else []
-        skipped += [f"{found.without_address} (no address)"] if found.without_address else []
-        say(f"{plural(added, kind)} added" + "".join(f"; skipped {why}" for why in skipped) + ".")
-        _say_internal(internal)
+        await _import(kind, file, dry_run=dry_run)
 
     @app.command("list", help=f"List {kind}s, newest first.")
     @prints(list[Record])
@@ -99,6 +91,29 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
             _print(found)
 
     return app
+
+
+async def _import(kind: RecordKind, file: Path, *, dry_run: bool) -> None:
+    found = read_records(file)
+    async with open_session(setup=True) as session:
+        users = {user.email for user in await session.store.users.get_all()}
+        if strangers := sorted({r.owner for r in found.records if r.owner and r.owner.lower() not in users}):
+            named = ", ".join(strangers[:_EXAMPLES]) + (", …" if len(strangers) > _EXAMPLES else "")
+            fail(f"the owners {named} are no users: add them with `leadmail user add`. Nothing was imported")
+        internal = await company_domains.internal_addresses(
+            session.store, [address for record in found.records for address in record.addresses]
+        )
+        with progress(f"{kind}s", len(found.records)) as report:
+            added, known = await session.store.records.import_many(
+                kind, found.records, progress=report, dry_run=dry_run
+            )
+    skipped = [f"{known} (an address already exists)"] if known else []
+    skipped += [f"{found.without_address} (no address)"] if found.without_address else []
+    done = "would be added" if dry_run else "added"
+    say(f"{plural(added, kind)} {done}" + "".join(f"; skipped {why}" for why in skipped) + ".")
+    if found.unused:
+        say(f"Not used: {plural(len(found.unused), 'column')} ({', '.join(found.unused)}).", style="yellow")
+    _say_internal(internal)
 
 
 def _say_internal(addresses: list[str]) -> None:

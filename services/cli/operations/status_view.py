@@ -33,6 +33,12 @@ def view(overview: Overview, left: Mapping[str, float] | None = None) -> Rendera
     head = Text(oldest, style="bold")
     if overview.dead_letters:
         head.append(f"   {plural(overview.dead_letters, 'dead letter')}: see `leadmail dead-letters list`", style="red")
+    if overview.missing_secrets:
+        head.append(
+            f"\nLEADMAIL_SECRET_KEY lacks the secret {', '.join(overview.missing_secrets)}, which is still needed: "
+            "processes with these settings do not start",
+            style="red",
+        )
     for one in overview.troubles:
         words = f"\n{plural(one.accounts, 'account')} cannot go on: {advice.cause(one.code)} ({one.code}), the oldest for {age(one.oldest)}"
         head.append(words, style="yellow")
@@ -132,6 +138,7 @@ def result_of(overview: Overview) -> results.StatusResult:
         overview,
         oldest_unfinished=overview.oldest,
         broker_alarms=list(overview.alarms),
+        missing_secrets=list(overview.missing_secrets),
         accounts=[_account(one) for one in overview.accounts],
     )
 

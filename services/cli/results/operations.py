@@ -170,6 +170,8 @@ class StatusResult(Result):
     """Number of dead letters."""
     broker_alarms: list[str]
     """Why RabbitMQ accepts no messages; needs a management URL."""
+    missing_secrets: list[str] = Field(default_factory=list)
+    """Ids of secrets that are needed and that the settings of this command lack."""
     stages: dict[str, int] | None
     """Number of replicas by stage; null if RabbitMQ does not answer."""
     accounts: list[AccountStatusResult]

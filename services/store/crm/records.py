@@ -77,7 +77,12 @@ class Records:
         return record_of(kind, document, self._config)
 
     async def import_many(
-        self, kind: RecordKind, records: Iterable[NewRecord], *, progress: Callable[[int, int], None] | None = None
+        self,
+        kind: RecordKind,
+        records: Iterable[NewRecord],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        dry_run: bool = False,
     ) -> tuple[int, int]:
         """Add records, except those with an address that the kind has already. Returns (added, omitted).
 
@@ -85,6 +90,7 @@ class Records:
             kind: lead or contact.
             records: what to add.
             progress: called with (records done, total) after each part.
+            dry_run: only count.
 
         Raises:
             InvalidAddressError: one of the addresses is not valid. Nothing was added.
@@ -100,7 +106,7 @@ class Records:
                 fresh.append(document)
                 known |= addresses
         left_out = len(documents) - len(fresh)
-        for start in range(0, len(fresh), _AT_ONCE):
+        for start in range(0, 0 if dry_run else len(fresh), _AT_ONCE):
             part = fresh[start : start + _AT_ONCE]
             await self._records[kind].insert_many(part)
             if progress is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from services.cli.app import app
 from services.cli.company.audit import moment_of
 from services.cli.company.export_archive import file_name
 from tests.cli.fixtures import ANNA, FILE, KIM, LUC, OFFER, RAW, Deployment
@@ -43,6 +46,17 @@ def test_export_as_one_file(deployment: Deployment, tmp_path: Path) -> None:
     assert json.loads(found[f"{folder}/email.json"])["key"] == OFFER.key
     assert found[f"{folder}/mail.eml"] == RAW.replace(b"Bcc: secret@x.example\r\n", b""), "a Bcc is somebody else's"
     assert found["dead-letters/00001.eml"] == RAW
+
+
+def test_export_to_standard_output(deployment: Deployment) -> None:
+    """A container without a folder to write to hands out the same archive; what it says about it does not get into it."""
+    asked = ["privacy", "export", KIM, *BY, "--output", "-"]
+    done = CliRunner().invoke(app, asked, env=deployment.environment)
+    assert done.exit_code == 0, done.stderr
+    with zipfile.ZipFile(io.BytesIO(done.stdout_bytes)) as found:
+        assert json.loads(found.read("about.json"))["address"] == KIM
+        assert found.testzip() is None
+    assert "are in standard output" in done.stderr.replace("\n", " ")
 
 
 def test_export_into_a_folder(deployment: Deployment, tmp_path: Path) -> None:
