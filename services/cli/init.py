@@ -20,7 +20,7 @@ from services.settings import CliSettings
 app = typer.Typer(add_completion=False)
 
 SETTINGS, KEY = "leadmail.env", "secret_key"
-_SECRET = "LEADMAIL_SECRET_KEY"
+_SECRET = "LEADMAIL_SECRET_KEY"  # noqa: S105 - the name of a setting
 
 
 @app.command()
