@@ -224,7 +224,8 @@ def test_status(deployment: Deployment) -> None:
     """The first line is the oldest unfinished copy; then accounts, then queues."""
     assert "LEADMAIL_SECRET_KEY lacks the secret" in deployment.run("status", LEADMAIL_SECRET_KEY="ab" * 32).out
     text = deployment.ok("status")
-    assert text.startswith("nothing is unfinished   1 dead letter: see `leadmail dead-letters list`")
+    assert text.startswith("no poller and no parser and no matcher and no notifier is running: mail waits\n")
+    assert text.splitlines()[1].startswith("nothing is unfinished   1 dead letter: see `leadmail dead-letters list`")
     assert "anna@nw.example  ━━━━━━━━━━━━       3/3  complete" in text
     assert "parser.mail-fetched.live" in text
     assert ".retry-" not in text

@@ -1,4 +1,4 @@
-"""The commands of the pages, typed in the order of the pages as they print them, in a fresh folder and on servers of their own."""
+"""README's commands, typed in its order as it prints them, in a fresh folder and on servers of their own."""
 
 from __future__ import annotations
 
@@ -13,14 +13,9 @@ from pathlib import Path
 import pytest
 
 from testbed.processes.ports import free_port
-from tests.contract.documents.blocks import ROOT, Block, blocks
+from tests.contract.documents.blocks import IN_SHELL, ROOT, Block, blocks
 
 pytestmark = [pytest.mark.servers, pytest.mark.containers, pytest.mark.timeout(900)]
-RUN = (
-    "README.md",
-    *("docs/sharing.md", "docs/console.md", "docs/scim.md", "docs/operations.md", "docs/deployment.md"),
-)
-"""The pages, in the order in which a reader follows them: the later ones need what README's steps have connected."""
 OWN = {".git", ".testbed", ".venv", "deploy"}
 """What the folder does not share with the checkout."""
 
@@ -68,15 +63,15 @@ class Reader:
     def run(self, environment: dict[str, str]) -> None:
         """Type everything in one shell; then check what was said."""
         (self.folder / "said").mkdir()
-        done = subprocess.run(
-            ["bash", "-c", "\n".join([*self.script, "exit $wrong"])],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+        typing = ["bash", "-c", "\n".join([*self.script, "exit $wrong"])]
+        shell = subprocess.Popen(
+            typing, cwd=self.folder, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
-        wrong = [done.stdout] if done.returncode else []
+        try:
+            said, _ = shell.communicate()
+        finally:  # whatever it started, however this ends
+            subprocess.run(["pkill", "-TERM", "-s", str(shell.pid)], check=False)
+        wrong = [said] if shell.returncode else []
         for block, files in self.outputs:
             said = "".join(file.read_text(encoding="utf-8") for file in files)
             texts = [text for text in block.values("says") if (said.strip() if text == "nothing" else text not in said)]
@@ -85,9 +80,9 @@ class Reader:
 
 
 def test_the_pages_work_as_they_stand(tmp_path: Path) -> None:
-    """From README's first steps to a data subject's request, every command exits as it should and says what it should."""
+    """From README's first steps to a mailbox of the reader's own, every command exits as it should and says what it should."""
     folder = fresh(tmp_path)
-    every = [block for page in RUN for block in blocks(page) if block.runs]
+    every = [block for page in IN_SHELL for block in blocks(page) if block.runs]
     (first,) = [block for block in every if "terminal" in block.comment.splitlines()]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150", "LEADMAIL_CONSOLE_PORT": str(free_port())}
     *before, start = [command for command, _ in first.commands]

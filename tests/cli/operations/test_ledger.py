@@ -111,14 +111,14 @@ def test_what_people_see(empty: Deployment, deployment: Deployment) -> None:
 
 def test_the_oldest_unfinished_copy_is_first(deployment: Deployment) -> None:
     """``leadmail status`` and its JSON start with its age; when all work is done, they say so."""
-    assert deployment.ok("status").splitlines()[0].startswith("nothing is unfinished")
+    assert deployment.ok("status").splitlines()[1].startswith("nothing is unfinished")
 
     async def wait(store: Store, _: SecretBox) -> None:
         since = {"$set": {"state": "published", "noticed_at": now() - timedelta(hours=3)}}
         await store._collections.ledger.update_one({"state": "attached"}, since)
 
     deployment.store(wait)
-    assert deployment.ok("status").splitlines()[0].startswith("the oldest unfinished copy is 3 h old")
+    assert deployment.ok("status").splitlines()[1].startswith("the oldest unfinished copy is 3 h old")
     shown = deployment.run("status", "--json").json()
     assert next(iter(shown)) == "oldest_unfinished"
     assert shown["oldest_unfinished"] == shown["accounts"][0]["oldest_unfinished"] is not None

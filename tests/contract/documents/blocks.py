@@ -38,6 +38,13 @@ PROGRAMS = (
 """What a line starts with if it is a command."""
 
 
+IN_SHELL = ("README.md",)
+"""Pages whose blocks a shell runs, with servers of their own (tests/hosting/test_documents.py)."""
+IN_PROCESS = ("docs/sharing.md", "docs/scim.md", "docs/operations.md")
+"""Pages whose blocks are commands for a deployment that runs (tests/cli/test_pages.py). `$ANNA`, an administrator with a
+mailbox, `$KIM`, a contact, `$OFFER`, an email, and `$LETTER`, a dead letter, are in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """A fenced block and its comment."""
