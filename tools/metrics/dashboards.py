@@ -9,6 +9,11 @@ def _p95(metric: str, by: str, where: str = "") -> str:
     return f"histogram_quantile(0.95, sum by ({by}, le) (rate({metric}_bucket{{{where}}}[$__rate_interval])))"
 
 
+def _or_none(expression: str) -> str:
+    """Return an expression that is 0 where nothing was counted yet: a reader cannot tell "No data" from a panel that is broken."""
+    return f"{expression} or on () vector(0)"
+
+
 def _rate(metric: str, by: str, where: str = "") -> str:
     return f"sum by ({by}) (rate({metric}{{{where}}}[$__rate_interval]))"
 
@@ -42,14 +47,19 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
             Panel(
                 "Oldest unfinished copy",
                 "s",
-                (("max by (account_state) (leadmail_ledger_oldest_unfinished_seconds)", "{{account_state}} accounts"),),
+                (
+                    (
+                        _or_none("max by (account_state) (leadmail_ledger_oldest_unfinished_seconds)"),
+                        "{{account_state}} accounts",
+                    ),
+                ),
             ),
             Panel(
                 "Unfinished copies",
                 "short",
                 (
                     (
-                        "sum by (account_state, state) (leadmail_ledger_unfinished)",
+                        _or_none("sum by (account_state, state) (leadmail_ledger_unfinished)"),
                         "{{state}}, {{account_state}} accounts",
                     ),
                 ),
@@ -57,15 +67,21 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
             Panel(
                 "Repaired by comparison with the server",
                 "short",
-                (("sum by (what) (increase(leadmail_poller_mended_total[1h]))", "{{what}}, in an hour"),),
+                ((_or_none("sum by (what) (increase(leadmail_poller_mended_total[1h]))"), "{{what}}, in an hour"),),
             ),
             Panel(
                 "Later than a second",
                 "percentunit",
-                (("leadmail:visible_late:ratio_1h", "last hour"), ("leadmail:visible_late:ratio_6h", "last six hours")),
+                (
+                    (_or_none("leadmail:visible_late:ratio_1h"), "last hour"),
+                    (_or_none("leadmail:visible_late:ratio_6h"), "last six hours"),
+                ),
             ),
             Panel(
-                "Dead letters that wait", "short", (("max(leadmail_dead_letters_waiting)", "dead letters"),), last=True
+                "Dead letters that wait",
+                "short",
+                ((_or_none("max(leadmail_dead_letters_waiting)"), "dead letters"),),
+                last=True,
             ),
             Panel(
                 "Messages handled", "ops", ((_rate("leadmail_messages_total", "queue", 'outcome="done"'), "{{queue}}"),)
@@ -79,45 +95,52 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
                 "ops",
                 ((_rate("leadmail_matcher_copies_total", "state, reason"), "{{state}} {{reason}}"),),
             ),
-            Panel("Retries", "ops", ((_rate("leadmail_retries_total", "queue, error"), "{{queue}}: {{error}}"),)),
+            Panel(
+                "Retries", "ops", ((_or_none(_rate("leadmail_retries_total", "queue, error")), "{{queue}}: {{error}}"),)
+            ),
             Panel(
                 "New dead letters",
                 "ops",
-                ((_rate("leadmail_dead_letters_total", "queue, reason"), "{{queue}}: {{reason}}"),),
+                ((_or_none(_rate("leadmail_dead_letters_total", "queue, reason")), "{{queue}}: {{reason}}"),),
             ),
             Panel("Published", "ops", ((_rate("leadmail_published_total", "routing_key"), "{{routing_key}}"),)),
             Panel(
                 "Refused by a full queue",
                 "ops",
-                ((_rate("leadmail_publish_refusals_total", "routing_key"), "{{routing_key}}"),),
+                ((_or_none(_rate("leadmail_publish_refusals_total", "routing_key")), "{{routing_key}}"),),
             ),
             Panel(
                 "Mails to owners",
                 "ops",
-                ((_rate("leadmail_notifier_mails_total", "mail, outcome"), "{{mail}} {{outcome}}"),),
+                ((_or_none(_rate("leadmail_notifier_mails_total", "mail, outcome")), "{{mail}} {{outcome}}"),),
             ),
         ),
     ),
     "accounts": (
         "Leadmail: accounts",
         (
-            Panel("Accounts", "short", (("sum by (state) (leadmail_accounts)", "{{state}}"),)),
+            Panel("Accounts", "short", ((_or_none("sum by (state) (leadmail_accounts)"), "{{state}}"),)),
             Panel(
                 "Blocked, and why",
                 "short",
-                (('sum by (reason, provider) (leadmail_accounts{state="blocked"})', "{{provider}}: {{reason}}"),),
+                (
+                    (
+                        _or_none('sum by (reason, provider) (leadmail_accounts{state="blocked"})'),
+                        "{{provider}}: {{reason}}",
+                    ),
+                ),
             ),
             Panel(
                 "Active but in trouble, and why",
                 "short",
-                (("sum by (code) (leadmail_accounts_in_trouble)", "{{code}}"),),
+                ((_or_none("sum by (code) (leadmail_accounts_in_trouble)"), "{{code}}"),),
             ),
             Panel("Active accounts by poller", "short", (("leadmail_poller_accounts", "{{instance}}"),)),
             Panel("Open backfills", "short", (("sum by (state) (leadmail_backfills)", "{{state}}"),)),
             Panel(
                 "Backfills: done",
                 "percentunit",
-                ((f"{_DONE} / ({_EXPECTED} > 0)", "done"),),
+                ((_or_none(f"{_DONE} / ({_EXPECTED} > 0)"), "done"),),
                 last=True,
             ),
             Panel(
@@ -142,12 +165,17 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
             Panel(
                 "Log-ins that fail",
                 "ops",
-                ((_rate("leadmail_imap_login_failures_total", "provider, reason"), "{{provider}}: {{reason}}"),),
+                (
+                    (
+                        _or_none(_rate("leadmail_imap_login_failures_total", "provider, reason")),
+                        "{{provider}}: {{reason}}",
+                    ),
+                ),
             ),
             Panel(
                 "Accounts whose last log-in failed",
                 "short",
-                (("sum by (provider) (leadmail_imap_accounts_failing)", "{{provider}}"),),
+                ((_or_none("sum by (provider) (leadmail_imap_accounts_failing)"), "{{provider}}"),),
             ),
             Panel("Leases", "ops", ((_rate("leadmail_poller_leases_total", "event"), "{{event}}"),)),
         ),

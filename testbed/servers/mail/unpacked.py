@@ -21,6 +21,7 @@ _FOR_ALL = Path("/var/cache/leadmail-testbed")
 _PACKAGES = {
     "cyrus": ("cyrus-common", "cyrus-imapd", "libsasl2-modules"),
     "courier": ("courier-base", "courier-imap", "courier-authlib"),
+    "prometheus": ("prometheus",),
 }
 _UNUSED = re.compile(r"exim|default-mta|gnutls-bin|gawk|db-util|db5.*-util|.*-dev$|libgnutls")
 """What the packages depend on for more than their IMAP server."""
@@ -28,7 +29,7 @@ _TO_INSTALL = re.compile(r"^Inst (\S+) \(", re.MULTILINE)  # one that is install
 
 
 def unpacked(kind: str) -> Path:
-    """Return the folder with the programs of "cyrus" or "courier", downloading them on first use (5 MB).
+    """Return the folder with the programs of "cyrus", "courier" or "prometheus", downloading them on first use (5 to 20 MB).
 
     Raises:
         HostingError: this is no Debian, or its archive cannot be reached.
