@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 
 from schemas.mail import Content, Role
@@ -33,6 +34,16 @@ def with_field(name: bytes, value: bytes, body: bytes = b"Hello\r\n") -> bytes:
 def part(content: bytes, *fields: bytes) -> bytes:
     """Return a part of a multipart."""
     return b"".join(field + b"\r\n" for field in fields) + b"\r\n" + content
+
+
+def file_part(data: bytes, kind: bytes, name: bytes) -> bytes:
+    """Return a part with a file: its Content-Type, and its name as an attachment."""
+    return part(
+        base64.encodebytes(data),
+        b"Content-Type: " + kind,
+        b"Content-Transfer-Encoding: base64",
+        b'Content-Disposition: attachment; filename="' + name + b'"',
+    )
 
 
 def multipart(kind: bytes, *parts: bytes, boundary: bytes = BOUNDARY) -> tuple[bytes, bytes]:

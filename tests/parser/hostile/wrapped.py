@@ -8,7 +8,7 @@ import zipfile
 from typing import Any
 
 from tests.parser.hostile.sample import Sample, sample
-from tests.parser.samples import mail, mixed, part
+from tests.parser.samples import file_part, mail, mixed, part
 from tests.parser.wrappers.samples import attribute, der, signed, smime, tnef_part, winmail
 
 _TEXT = part(b"Hello", b"Content-Type: text/plain")
@@ -21,15 +21,6 @@ def _zip_bomb() -> bytes:
     return out.getvalue()
 
 
-def _file(data: bytes, kind: bytes, name: bytes) -> bytes:
-    fields = (
-        b"Content-Type: " + kind,
-        b"Content-Transfer-Encoding: base64",
-        b'Content-Disposition: attachment; filename="' + name + b'"',
-    )
-    return part(base64.encodebytes(data), *fields)
-
-
 def _archives() -> dict[str, Sample]:
     bomb = _zip_bomb()
     kinds = {
@@ -40,7 +31,7 @@ def _archives() -> dict[str, Sample]:
         "executable": (b"MZ" + bytes(100), b"application/pdf", b"a.pdf"),
     }
     return {
-        f"archive: {name}": sample(mixed(_TEXT, _file(data, kind, file)), attachments=[(file.decode(), len(data))])
+        f"archive: {name}": sample(mixed(_TEXT, file_part(data, kind, file)), attachments=[(file.decode(), len(data))])
         for name, (data, kind, file) in kinds.items()
     }
 

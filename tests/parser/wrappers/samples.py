@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 
-from tests.parser.samples import mail, part
+from tests.parser.samples import file_part, mail
 
 RENDERING, TITLE, DATA, BODY, PROPERTIES = 0x9002, 0x8010, 0x800F, 0x800C, 0x9003
 
@@ -28,12 +28,7 @@ def winmail(*files: tuple[bytes, bytes], body: bytes = b"", properties: bytes = 
 
 def tnef_part(data: bytes, *, name: bytes = b"winmail.dat", kind: bytes = b"application/ms-tnef") -> bytes:
     """Return a part with a winmail.dat."""
-    return part(
-        base64.encodebytes(data),
-        b"Content-Type: " + kind + b'; name="' + name + b'"',
-        b"Content-Transfer-Encoding: base64",
-        b'Content-Disposition: attachment; filename="' + name + b'"',
-    )
+    return file_part(data, kind + b'; name="' + name + b'"', name)
 
 
 def der(tag: int, *contents: bytes) -> bytes:
