@@ -8,6 +8,6 @@
 - ``app``: the table of pages, and the application that serves them
 - ``pages``: one module per subject; a page is a function of a ``RequestContext``
 - ``scim``: the company's identity provider manages users and groups
-- ``sign_ins``: sign-ins at other services
+- ``sign_ins``: connecting mailboxes by sign-ins at other services, and from tables
 - ``web``: from a request to a response: sessions, access, forms, headers, templates, errors
 """

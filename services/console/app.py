@@ -31,7 +31,7 @@ from services.console.pages import (
     users,
 )
 from services.console.scim.server import ScimServer
-from services.console.sign_ins import mailbox_sign_in
+from services.console.sign_ins import importing, mailbox_sign_in
 from services.console.web.company_sign_in import CALLBACK, CompanySignIn
 from services.console.web.costly_answer import CostlyAnswer
 from services.console.web.endpoints import NOTHING, Access, PageRoute, endpoint
@@ -85,6 +85,7 @@ PAGES = (
     PageRoute("/operations/dead-letters/{dead_letter:path}", dead_letters.show, dead_letters.decide, ADMINISTRATOR),
     PageRoute("/operations/users", users.index, access=ADMINISTRATOR),
     PageRoute("/operations/users/{user:path}", users.show, users.change, ADMINISTRATOR),
+    PageRoute(importing.HERE, importing.form, importing.go_on, ADMINISTRATOR),
     PageRoute("/operations/deleted", deleted_emails.index, deleted_emails.restore, ADMINISTRATOR),
     PageRoute("/operations/audit", audit.index, access=ADMINISTRATOR),
     PageRoute("/operations/sharing/domains", post=company.change_domain, access=ADMINISTRATOR),

@@ -1,6 +1,7 @@
 """What people do with Leadmail, whether they use the CLI or the web console.
 
 - ``connecting``: from servers and a login to a connected account
+- ``importing``: connects many mailboxes from a table, and says why those that failed did
 - ``proving``: how an address that a user claims becomes their own
 - ``company_domains``: the company's own domains: proposed, confirmed, opened, closed; and which records show less for it
 - ``leaving``: users with their sessions and mailboxes; what a removal concerns, and the removal

@@ -10,7 +10,7 @@ import typer
 from schemas.accounts import Account, AccountState
 from schemas.ledger import RowState
 from services import wording
-from services.cli.accounts import aliases, change, connect, folder_view, removal, settings, sign_in
+from services.cli.accounts import aliases, change, connect, folder_view, importing, removal, settings, sign_in
 from services.cli.accounts.settings import AccountName
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
@@ -22,6 +22,7 @@ from services.usecases import balance
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command("add")(connect.add)
+app.command("import")(importing.import_accounts)
 
 
 @app.command("list")

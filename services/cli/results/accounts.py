@@ -12,6 +12,22 @@ from schemas.ledger import Epoch, FolderState, RowState
 from schemas.sharing import CompanyPolicy, SharingPolicy
 from services.cli.results.base import Result
 from services.store import AliasCandidate, Preview
+from services.usecases.importing.table import ImportState
+
+
+class ImportResult(Result):
+    """What became of a row of a table of mailboxes."""
+
+    line: int
+    """As spreadsheets count: the names of the columns are line 1."""
+    address: str
+    """The mailbox, as typed."""
+    owner: str
+    """The user, as typed; the mailbox's address if the table names none."""
+    state: ImportState
+    """``ready`` in a dry run."""
+    reason: str
+    """Why it failed; empty otherwise."""
 
 
 class TroubleResult(Result):

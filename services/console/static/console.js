@@ -37,5 +37,23 @@ async function refresh() {
   if (left) setTimeout(refresh, 4000);
 }
 
+// Puts the text of a chosen file into a field of its form: the file itself is not sent.
+function readFiles() {
+  for (const input of document.querySelectorAll("input[type=file][data-into]")) {
+    input.addEventListener("change", async () => {
+      const field = document.getElementById(input.dataset.into);
+      if (field && input.files.length) field.value = await input.files[0].text();
+    });
+  }
+}
+
+// Goes on with work that is done in steps. Without scripts, a button does.
+function goOn() {
+  const form = document.querySelector("form[data-auto]");
+  if (form) form.requestSubmit();
+}
+
 localTimes(document);
+readFiles();
+goOn();
 setTimeout(refresh, 4000);

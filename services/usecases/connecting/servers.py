@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from schemas.accounts import ServerAddress, Tls
 from schemas.addresses import excludable_domain
@@ -61,6 +61,20 @@ def read_host(typed: str) -> str:
     if not typed or any(char.isspace() or char in "/:@" for char in typed):
         raise ValueError("enter the name of a server, such as imap.example.com")
     return typed
+
+
+def read_server(typed: str) -> ServerChoice:
+    """Return the server that was typed: a name, ``name:port``, or ``tls://name:port`` with the encryption.
+
+    Raises:
+        ValueError: it is not valid; the text says what to enter.
+    """
+    scheme, found, rest = typed.partition("://")
+    encryption = next((tls for tls in get_args(Tls) if tls == scheme.lower()), None) if found else None
+    if found and encryption is None:
+        raise ValueError(f"begin with {', '.join(f'{tls}://' for tls in get_args(Tls))} or with the name")
+    name, colon, port = (rest if found else typed).partition(":")
+    return ServerChoice(read_host(name), read_port(port) if colon else None, encryption)
 
 
 def read_port(typed: str) -> int:

@@ -1,0 +1,115 @@
+"""Connecting many mailboxes in the console: an administrator pastes a table, sees what would happen, and connects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from services.console.sign_ins import importing
+from services.settings import ConsoleSettings
+from testbed.identity.part import IdentityServer
+from testbed.local import LocalServers
+from tests import oauth
+from tests.conftest import MailUser
+from tests.console.fixtures import ANN, BOB, EVE, Browser, Office, open_office, set_up_company, text_of
+from tests.matcher.histories.history import History
+
+HERE = importing.HERE
+
+
+@pytest.fixture
+async def office(
+    life: History,
+    servers: LocalServers,
+    identity: IdentityServer,
+    settings: ConsoleSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Office]:
+    """The company, which lets Leadmail open mailboxes in its own name."""
+    for name, value in oauth.settings(servers).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LEADMAIL_OAUTH_SERVICE_ACCOUNT", identity.service_account())
+    await set_up_company(life)
+    async with open_office(life, ConsoleSettings.read(), None) as opened:
+        yield opened
+
+
+def pending(page: str) -> str:
+    """Return the import that a page goes on with."""
+    found = re.search(r'name="pending" value="([^"]+)"', page)
+    assert found, text_of(page)
+    return found[1]
+
+
+async def test_importing(
+    office: Office, servers: LocalServers, new_mail_user: Callable[..., MailUser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dry run changes nothing; then the mailboxes are connected a few at a time, by the administrator for their owners."""
+    monkeypatch.setattr(importing, "AT_ONCE", 2)
+    browser, store = await office.signed_in(ANN), office.console.store
+    boxes = [new_mail_user() for _ in range(3)]
+    host = f"tls://{servers.imap.host}:{servers.imap.tls_port}"
+    table = "address,owner,sharing,password,host\n"
+    table += "".join(f"{box.address},{BOB},public,{box.password},{host}\n" for box in boxes)
+    table += (
+        f"wrong@example.test,{BOB},public,hunter2-wrong,{host}\nno-one@example.test,no-one@example.test,,x,{host}\n"
+    )
+    before = {one.address for one in await store.accounts.get_all()}
+    checked = (await browser.post(HERE, page=HERE, do="check", table=table)).text
+    assert "4 mailboxes can be connected" in text_of(checked)
+    assert "there is no user no-one@example.test" in text_of(checked)
+    assert {one.address for one in await store.accounts.get_all()} == before
+    stolen = await (await office.signed_in(EVE)).post(HERE, page="/mailboxes", do="connect", pending=pending(checked))
+    assert stolen.status_code == 404
+    halfway = (await browser.post(HERE, do="connect", pending=pending(checked))).text
+    assert "Connecting: 3 of 5" in text_of(halfway)
+    assert "data-auto" in halfway
+    assert (await browser.post(HERE, do="connect", pending=pending(checked))).status_code == 400
+    done = (await browser.post(HERE, do="connect", pending=pending(halfway))).text
+    assert "3 mailboxes connected, 2 failed" in text_of(done)
+    for box in boxes:
+        account = await store.accounts.find(box.address)
+        (entry,) = await store.audit.newest(subject=f"account:{account.id}", action="account.add")
+        assert (account.owner, entry.by) == (BOB, ANN)
+    for _ in range(2):
+        file = await browser.post(HERE, do="failures", pending=pending(done))
+        assert file.headers["content-disposition"] == 'attachment; filename="failures.csv"'
+        assert [line.split(",")[0] for line in file.text.splitlines() if "@example.test," in line] == [
+            "wrong@example.test",
+            "no-one@example.test",
+        ]
+    for secret in (*(box.password for box in boxes), "hunter2"):
+        assert secret not in checked + halfway + done + file.text + office.log.getvalue()
+    async for document in store._collections.pending_sign_ins.find({}):
+        assert "hunter2" not in repr(document)
+
+
+async def test_nobody_opens_another_users_mailbox(office: Office, new_mail_user: Callable[..., MailUser]) -> None:
+    """An administrator cannot become the owner of a mailbox that Leadmail opens in its own name; its own user can."""
+    browser, box = await office.signed_in(ANN), new_mail_user()
+    table = f"address,owner,app-only\n{box.address},{ANN},yes\n{BOB},{ANN},yes\n"
+    page = text_of((await browser.post(HERE, page=HERE, do="check", table=table)).text)
+    assert "only the operator may give a mailbox" in page
+    assert "0 mailboxes can be connected" in page
+    await office.console.store.users.add(box.address)
+    checked = (await browser.post(HERE, page=HERE, do="check", table=f"address,app-only\n{box.address},yes\n")).text
+    done = await browser.post(HERE, do="connect", pending=pending(checked))
+    assert "1 mailbox connected, 0 failed" in text_of(done.text)
+    account = await office.console.store.accounts.find(box.address)
+    assert (account.owner, account.app_only) == (box.address, True)
+
+
+async def test_for_administrators_only(office: Office) -> None:
+    """To everyone else the page does not exist; a table that cannot be read has a sentence."""
+    eve: Browser = await office.signed_in(EVE)
+    assert (await eve.get(HERE)).status_code == 404
+    browser = await office.signed_in(ANN)
+    assert "Connect many mailboxes" in await browser.shows("/operations/users")
+    wrong = await browser.post(HERE, page=HERE, do="check", table="name\nx")
+    assert (wrong.status_code, "There is no column address" in text_of(wrong.text)) == (422, True)
+    for fields in ({"do": "connect", "pending": "x"}, {"do": "failures", "pending": "x"}, {"do": "other"}):
+        unknown: Any = await browser.post(HERE, **fields)
+        assert unknown.status_code == 400
