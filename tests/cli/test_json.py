@@ -37,8 +37,8 @@ RUNS: dict[str, tuple[str, ...]] = {
     "doctor": (),
 }
 """How each command is run."""
-ELSEWHERE = {"lead list", "lead show", "account add", "email deleted", "scim list"}
-"""Leads print like contacts; adding a mailbox, deleting an email and tokens have tests of their own."""
+ELSEWHERE = {"lead list", "lead show", "account add", "account import", "email deleted", "scim list"}
+"""Leads print like contacts; adding mailboxes, deleting an email and tokens have tests of their own."""
 RESULTS = {words: result_of(command) for words, command in commands() if result_of(command) is not None}
 
 
