@@ -100,6 +100,21 @@ async def test_nobody_opens_another_users_mailbox(office: Office, new_mail_user:
     assert "1 mailbox connected, 0 failed" in text_of(done.text)
     account = await office.console.store.accounts.find(box.address)
     assert (account.owner, account.app_only) == (box.address, True)
+    owner = await office.signed_in(box.address)
+    page = await owner.shows(f"/mailboxes/{account.id}")
+    assert "Sign in again" not in page
+    assert "New password" not in page
+    other = new_mail_user()
+    fields = {
+        "imap_host": account.incoming.host,
+        "imap_port": str(account.incoming.port),
+        "imap_tls": "tls",
+        "no_smtp": "1",
+    }
+    path = f"/mailboxes/{account.id}/login"
+    refused = await owner.post(path, page=path, imap_user=other.address, password="", **fields)
+    assert (refused.status_code, "open the mailbox" in text_of(refused.text)) == (422, True), text_of(refused.text)
+    assert (await office.console.store.accounts.get(account.id)).incoming.username == box.address
 
 
 async def test_for_administrators_only(office: Office) -> None:

@@ -47,13 +47,19 @@ class BearerExchange:
     ``challenge`` is the server's error: JSON with ``status`` (400, 401) and ``scope``, or empty.
     """
 
-    def __init__(self, mechanism: str, username: str, token: str, *, app_only: bool = False) -> None:
-        """``mechanism`` is ``XOAUTH2`` or ``OAUTHBEARER``; ``app_only`` whether Leadmail got the token in its own name."""
+    def __init__(self, mechanism: str, username: str, token: str, *, mailbox: str | None = None) -> None:
+        """``mechanism`` is ``XOAUTH2`` or ``OAUTHBEARER``; ``mailbox`` the one for which Leadmail got the token in its own name.
+
+        Raises:
+            MailServerError: it is another mailbox than the login name says. The token could open that, too.
+        """
+        if mailbox is not None and mailbox != username:
+            raise MailServerError(Code.MAILBOX_NOT_GRANTED, "the login name is not the mailbox's address")
         refuse_line_breaks(username, token)
         if "\1" in username + token:
             raise ValueError("a user name or token contains a control character")
         self.challenge = b""
-        self._refused = Code.MAILBOX_NOT_GRANTED if app_only else Code.OAUTH2_EXPIRED
+        self._refused = Code.OAUTH2_EXPIRED if mailbox is None else Code.MAILBOX_NOT_GRANTED
         self._sent = False
         if mechanism == "OAUTHBEARER":
             escaped = username.replace("=", "=3D").replace(",", "=2C")  # RFC 5801 section 4

@@ -126,8 +126,7 @@ def _log_in(client: MailClient, server: ServerAddress, credentials: Credentials)
             mechanism = bearer_mechanism(mechanisms)
             if mechanism is None:
                 raise MailServerError(Code.UNSUPPORTED_LOGIN, "the server does not accept OAuth2 tokens")
-            app_only = credentials.mailbox is not None
-            bearer = BearerExchange(mechanism, server.username, secret, app_only=app_only)
+            bearer = BearerExchange(mechanism, server.username, secret, mailbox=credentials.mailbox)
             protocol.authenticate(mechanism, bearer)
         else:
             secret = credentials.password.get_secret_value()

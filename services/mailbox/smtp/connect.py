@@ -160,17 +160,16 @@ async def _log_in(client: aiosmtplib.SMTP, server: ServerAddress, credentials: C
             "the server offers no login on this port" if encrypted else "the server offers no login without encryption"
         )
         raise MailServerError(Code.WRONG_SERVER if encrypted else Code.PLAINTEXT_REFUSED, hint)
-    oauth2 = isinstance(credentials, OAuth2Credentials)
     secret = (
         credentials.access_token if isinstance(credentials, OAuth2Credentials) else credentials.password
     ).get_secret_value()
     exchange: SaslExchange | BearerExchange
     try:
-        if oauth2:
+        if isinstance(credentials, OAuth2Credentials):
             mechanism = bearer_mechanism(offered)
             if mechanism is None:
                 raise MailServerError(Code.UNSUPPORTED_LOGIN, "the server does not accept OAuth2 tokens")
-            exchange = BearerExchange(mechanism, server.username, secret)
+            exchange = BearerExchange(mechanism, server.username, secret, mailbox=credentials.mailbox)
         elif "PLAIN" in offered:
             mechanism, exchange = "PLAIN", plain_exchange(server.username, secret)
         elif "LOGIN" in offered:

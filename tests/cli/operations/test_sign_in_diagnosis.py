@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from schemas.accounts import AccountState, Trouble
 from services.cli.operations import sign_in_diagnosis
 from services.cli.operations.diagnosis import Check, State
 from services.mailbox.connection import Code
+from services.mailbox.providers import directory
 from services.settings import CliSettings
-from testbed.identity.part import IdentityServer
+from testbed.identity.part import CLIENT_ID, CLIENT_SECRET, IdentityServer
 from testbed.local import LocalServers
 from tests import factories, oauth
 from tests.cli.fixtures import Deployment
@@ -105,3 +107,19 @@ def test_refused_tokens() -> None:
     assert "leadmail account login u0@corp.com" in revoked.advice
     (fine,) = sign_in_diagnosis.tokens(accounts[6:])
     assert fine.state is State.FINE
+
+
+@pytest.mark.usefixtures("deployment")
+def test_services_in_our_own_name(identity: IdentityServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key's service has to answer; an application's secret is tried, and the sentence says what to repair."""
+    microsoft = directory().sign_ins["microsoft"].model_copy(update={"token": f"{identity.issuer}/token"})
+    monkeypatch.setitem(directory().sign_ins, "microsoft", microsoft)
+    application = {"microsoft_app_client_id": CLIENT_ID, "microsoft_app_tenant": "contoso"}
+    right = SecretStr(CLIENT_SECRET)
+    key = SecretStr(identity.service_account())
+    checks = found(oauth_service_account=key, microsoft_app_client_secret=right, **application)
+    assert checks["sign-in: Example, own name"].state is checks["sign-in: Microsoft, own name"].state is State.FINE
+    with identity.fault("token", error="invalid_client", description="AADSTS7000222: expired", status=401):
+        check = found(microsoft_app_client_secret=right, **application)["sign-in: Microsoft, own name"]
+    assert (check.state, "has expired" in check.found) == (State.WRONG, True), check
+    assert "LEADMAIL_MICROSOFT_APP_CLIENT_SECRET" in check.advice

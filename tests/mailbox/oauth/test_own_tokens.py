@@ -13,6 +13,7 @@ from authlib.oauth2.rfc7523 import assertion
 from pydantic import SecretStr
 
 from schemas.accounts import ServerAddress, Tls
+from services.mailbox.check import check_account
 from services.mailbox.connection import APP_ONLY, Code, ConnectPolicy, MailServerError, OAuth2Credentials
 from services.mailbox.imap import connect_imap
 from services.mailbox.oauth.answers import Tokens
@@ -71,6 +72,23 @@ async def test_a_token_opens_its_mailbox_only(
         await asyncio.to_thread(log_in, imap_at(other, "tls"), tokens, other.address, live)
     assert refused.value.code is Code.MAILBOX_NOT_GRANTED
     assert refused.value.transient
+
+
+async def test_another_login_name_opens_no_other_mailbox(
+    identity: IdentityServer, new_mail_user: Callable[..., MailUser], live: ConnectPolicy, imap_at: At, smtp_at: At
+) -> None:
+    """A token of an application may open many mailboxes: who changes the login name of theirs must not get into another."""
+    mine, other = new_mail_user(), new_mail_user()
+    identity.set(app_user=other.address)
+    tokens = await own_tokens(application(identity, live), mine.address)
+    await asyncio.to_thread(log_in, imap_at(other, "tls"), tokens, other.address, live)
+    asked = identity.asked().count("introspect")
+    credentials = OAuth2Credentials(access_token=tokens.access_token, mailbox=mine.address)
+    result = await check_account(imap_at(other, "tls"), smtp_at(other, "tls"), credentials, policy=live)
+    assert result.incoming is not None
+    assert result.outgoing is not None
+    assert {result.incoming.code, result.outgoing.code} == {Code.MAILBOX_NOT_GRANTED}
+    assert identity.asked().count("introspect") == asked
 
 
 @pytest.mark.parametrize(
