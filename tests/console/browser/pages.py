@@ -84,6 +84,7 @@ async def fill_console(site: Site) -> list[Shown]:
     mail = f"/mail/{key}"
     dead = f"/operations/dead-letters/{quote(letter, safe='')}"
     opened = await office.link(ANN)
+    table = f"address,owner,password,host\nsales@example.test,{BOB},x,127.0.0.1\n{LONG_ADDRESS},{ANN},,\n"
     gmail = _press("Find the servers", address="ann@gmail.com")
     return [
         Shown("", "/sign-in"),
@@ -129,6 +130,9 @@ async def fill_console(site: Site) -> list[Shown]:
         Shown(ANN, dead),
         Shown(ANN, "/operations/users"),
         Shown(ANN, f"/operations/users/{quote(BOB)}"),
+        Shown(ANN, "/operations/import"),
+        Shown(ANN, "/operations/import", _press("Check the table", table="name"), "wrong"),
+        Shown(ANN, "/operations/import", _press("Check the table", table=table), "rows"),
         Shown(ANN, "/operations/deleted"),
         Shown(ANN, "/operations/audit"),
         Shown(ANN, "/operations/audit?by=nobody"),
