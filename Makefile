@@ -127,8 +127,8 @@ secrets: ## Create the missing secrets of a deployment; SMTP_URL=the server that
 mutants: servers ## Break the sharing rule, the bus and the poller's claim, one change at a time: the tests must notice each
 	@$(PY) -m testbed.mutants
 
-fuzz: $(READY) ## Fuzz all that reads mail and servers' answers for MINUTES=7; inputs that fail are in fuzz-findings/
-	$(PY) -m tests.fuzz --minutes $(or $(MINUTES),7) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET))
+fuzz: $(READY) ## Fuzz all that reads mail and servers' answers for MINUTES=7; inputs that fail are in fuzz-findings/; WRITE=1 puts the table into docs/parsing.md
+	$(PY) -m tests.fuzz --minutes $(or $(MINUTES),7) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET)) $(if $(WRITE),--write)
 
 parse-report: $(READY) ## Compare the parser with others on the corpus of real mail; CORPUS=dir if its folder is not ../shared
 	@$(if $(CORPUS),LEADMAIL_SHARED=$(CORPUS)) $(PY) -m testbed.parsing

@@ -33,12 +33,19 @@ _EVENT = (
 )
 _ASKED = (
     *(b"NAMESPACE", b"LIST", b"LIST", b"STATUS", b"EXAMINE", b"UID SEARCH"),
-    *[b"UID FETCH"] * 5,
+    *[b"UID FETCH"] * 7,
     b"NOOP",
     b"IDLE",
     b"NOOP",
 )
 """In the order in which the target asks."""
+_PARTS = (
+    b'* 1 FETCH (UID 1 BODYSTRUCTURE (("text" "plain" ("charset" "utf-8") NIL NIL "7bit" 10 1)("message" "delivery-status" NIL NIL NIL '
+    b'"base64" 99)("message" "rfc822" NIL NIL NIL "7bit" 9 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) (("text" "plain" NIL NIL NIL "7bit" '
+    b'1 1) "report") 9) "report" ("report-type" "delivery-status")))\r\n* 2 FETCH (UID 2 BODY[1]<0> {3}\r\nabc BODY[2.HEADER]<0> "x")\r\n'
+    + ANSWERS[b"UID FETCH"]
+)
+"""The parts of a bounce, and what is in two of them."""
 _WORDS = "Grüße aus Köln, 40 единиц, 仕様書を送ります, 문서, ελληνικά. "
 
 
@@ -54,7 +61,10 @@ def _mails() -> Iterable[bytes]:
 SEEDS_OF: dict[str, Callable[[], Iterable[bytes]]] = {
     "mail": _mails,
     "header": lambda: [HEAD, *(b"From: a@b.example, " + piece + b"\r\nTo: " + piece + b"\r\n\r\n" for piece in PIECES)],
-    "imap": lambda: [BETWEEN.join(ANSWERS[command] for command in _ASKED)],
+    "imap": lambda: [
+        BETWEEN.join(ANSWERS[command] for command in _ASKED),
+        BETWEEN.join(_PARTS if command == b"UID FETCH" else ANSWERS[command] for command in _ASKED),
+    ],
     "charset": lambda: [
         bytes([at]) + _WORDS.encode(codec, "replace")
         for at, _ in enumerate(_LABELS)

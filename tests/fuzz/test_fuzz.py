@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.__main__ import _PAGE, _TABLE, _Run, table
 from tests.fuzz.budget import FIXED, PER_BYTE, TooSlowError, within_budget
 from tests.fuzz.findings import failure, smallest
 from tests.fuzz.seeds import seeds, words
@@ -69,12 +70,22 @@ def test_fuzzer_runs(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     command = [sys.executable, "-m", "tests.fuzz", "--target", "charset", "--runs", "50", "--seed", "1"]
     found = subprocess.run(
-        [*command, "--findings", str(tmp_path)],
+        [*command, "--findings", str(tmp_path / "findings"), "--corpus", str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,
         cwd=Path(__file__).parents[2],
     )
     assert found.returncode == 0, found.stdout + found.stderr
-    target, inputs, edges, *_ = found.stdout.splitlines()[-1].split()
+    target, inputs, edges, *_, size, unit, findings = found.stdout.splitlines()[-1].split()
     assert (target, int(inputs) >= 50, int(edges) > 20) == ("charset", True, True)
+    assert (int(size.replace(",", "")) > 0, unit, findings) == (True, "bytes", "0")
+
+
+def test_table_of_a_run_replaces_the_one_in_the_document() -> None:
+    """The pattern finds the table that is there, and the one that a run writes."""
+    runs = [_Run(target, 1_234, 56, 7.8, "0.12 s, 345 bytes", [], "") for target in TARGETS]
+    for text in (_PAGE.read_text("utf-8"), f"text\n\n{table(runs, '1 January 2027')}\ntext\n"):
+        ((found),) = _TABLE.findall(text)
+        assert found.count("\n") == len(TARGETS) + 2
+        assert {line.count("|") for line in found.splitlines()} == {7}
