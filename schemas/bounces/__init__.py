@@ -5,7 +5,7 @@
 - ``prose``: the forms that bounces had before, and what programs write beside the notification
 """
 
-from schemas.bounces.prose import lost_addresses, reason_in_words, returned_id
+from schemas.bounces.prose import lost_addresses, reason_in_words, returned_id, transcript
 from schemas.bounces.rule import MOST, RETURNED, BounceHeader, BounceRecipients, find_failures, names_recipients
 from schemas.bounces.status import MEDIA_TYPES, READ, code_of
 
@@ -22,4 +22,5 @@ __all__ = [
     "names_recipients",
     "reason_in_words",
     "returned_id",
+    "transcript",
 ]

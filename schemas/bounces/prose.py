@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from schemas.bounces.status import ADDRESS, CODE, READ, SPEC
+from schemas.bounces.status import ADDRESS, READ, SPEC
 
 DAEMON = re.compile(
     r"^(?=[^@]*@)(?:mailer[-_.]?daemon|post[-_.]?master|mail[-_.]?daemon|mdaemon|mail[-_.]delivery|"
@@ -36,9 +36,13 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _SAID = re.compile(
-    r"(?<![\d.])[45]\d\d(?:[ -]|$)|unknown|no such|not exist|full|quota|rejected|denied|refused|timed out|disabled|invalid",
+    r"(?<![\d.])[45]\d\d(?:[ -]|$)|unknown|no such|not exist|full|quota|rejected|denied|refused|timed out|disabled|invalid|"
+    r"not recognized|doesn't have|couldn't be found",
     re.IGNORECASE,
 )
+_TRANSCRIPT = re.compile(r"^[^\w\n]*+transcript of session follows", re.IGNORECASE | re.MULTILINE)
+_DIALOGUE = 1_000
+_FAILURE = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.])")
 _LINE = 300
 _REASON_LINES = 4
 
@@ -83,17 +87,29 @@ def lost_addresses(above: str, others: Iterable[str]) -> list[str]:
 
 
 def reason_in_words(above: str, addresses: Iterable[str]) -> str:
-    """Return why a mail was not delivered: what stands below the first of the addresses, or a line that says so."""
-    lines = above.split("\n")
+    """Return why a mail was not delivered: what is below the first of the addresses, or a line that says so."""
+    lines, below = above.split("\n"), list[str]()
     wanted = [address.lower() for address in addresses]
     for at, line in enumerate(lines):
         if any(address in line[:_LINE].lower() for address in wanted):
-            below = lines[at : at + _REASON_LINES]
-            told = [each for each in below if _SAID.search(each[:_LINE])] or below[1:]
-            if any(each.strip() for each in told):
-                return " ".join(" ".join(told).split())
-    found = next((line for line in lines if CODE.search(line[:_LINE]) or _SAID.search(line[:_LINE])), "")
-    return " ".join(found.split())
+            beneath = lines[at : at + _REASON_LINES]
+            if told := [each for each in beneath if _SAID.search(each[:_LINE])]:
+                return _one_line(told)
+            if any(_FAILURE.search(each[:_LINE]) for each in beneath):
+                return _one_line(beneath[1:])
+            below = below if any(each.strip() for each in below) else beneath[1:]
+    found = [line for line in lines if _FAILURE.search(line[:_LINE]) or _SAID.search(line[:_LINE])]
+    return _one_line(found[:1] or below)
+
+
+def _one_line(lines: Iterable[str]) -> str:
+    return " ".join(" ".join(lines).split())
+
+
+def transcript(text: str) -> str:
+    """Return the dialogue with the other server, or with the program that delivers, if a bounce has it."""
+    begins = _TRANSCRIPT.search(text[:READ])
+    return text[begins.end() : begins.end() + _DIALOGUE] if begins else ""
 
 
 def returned_id(text: str, own: str | None) -> str | None:

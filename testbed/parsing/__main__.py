@@ -40,6 +40,7 @@ def main() -> int:
         return 0
     _print(agreement.recorded())
     _print(table())
+    _print(agreement.judged())
     _print(agreement.run())
     _print(bounces.report())
     _print(replies.report())

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from testbed.parsing.comparison import FIELDS, REPLACEMENT, compared, read, squeezed
 from testbed.parsing.corpus import Expected, mails
 from testbed.parsing.oracles import oracles
-from testbed.parsing.verdicts import SETS
+from testbed.parsing.verdicts import SETS, agreed
 
 _CONTEXT = 15
 _COLUMNS = ("agree", "differ", "fail", "unread")
@@ -43,6 +43,13 @@ def recorded() -> Iterator[str]:
             together[field] += counts
         yield from _lines(name, by_field)
     yield from _lines("together", together)
+
+
+def judged() -> Iterator[str]:
+    """Yield the same, all together, with the verdicts on what differs."""
+    together = counted(expected for source in SETS.values() for expected in source())
+    shares = [(field, one["agree"], one["agree"] + one["differ"] + one["fail"]) for field, one in together.items()]
+    yield from agreed(one for one in shares if one[2])
 
 
 def run() -> Iterator[str]:

@@ -51,3 +51,18 @@ def table() -> list[str]:
     lines = ["| differs | mails | right | kind |", "|---|---:|---|---|"]
     lines += [f"| {one.differs} | {counts[one]} | {one.right} | {one.kind} |" for one in sorted(counts)]
     return lines
+
+
+def agreed(fields: Iterable[tuple[str, int, int]]) -> list[str]:
+    """Return by field the share that agrees once differences in which ours is right count, as lines of a Markdown table.
+
+    Args:
+        fields: each with how many mails agree, and how many are compared.
+    """
+    right = Counter((one.differs.partition(".")[2], one.right) for _, one in verdicts())
+    lines = ["| field | agree | and ours is right | and either is |", "|---|---:|---:|---:|"]
+    for field, agree, compared_mails in fields:
+        ours, either = right[field, "ours"], right[field, "either"]
+        shares = (count / compared_mails for count in (agree, agree + ours, agree + ours + either))
+        lines.append(f"| {field} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")
+    return lines

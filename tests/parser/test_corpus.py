@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.parsing import bounces
-from testbed.parsing.agreement import counted
+from testbed.parsing.agreement import counted, judged
 from testbed.parsing.comparison import FIELDS, Loose, compared, read
 from testbed.parsing.corpus import Expected, ListedFile, mails
 from testbed.parsing.oracles import oracles
@@ -46,6 +46,13 @@ def test_no_difference_where_ours_is_wrong() -> None:
 
 
 @needs_corpus
+def test_document_says_what_agrees_with_the_verdicts() -> None:
+    """The table in the document is the one that the report derives from the verdicts."""
+    page = (Path(__file__).parents[2] / "docs" / "parsing.md").read_text("utf-8")
+    assert "\n".join(judged()) in page
+
+
+@needs_corpus
 @pytest.mark.parametrize(
     ("name", "field", "least"),
     [
@@ -53,7 +60,7 @@ def test_no_difference_where_ours_is_wrong() -> None:
         ("flufl.bounce", "addresses", 0.95),
         ("sisimai", "recognised", 0.98),
         ("sisimai", "addresses", 0.99),
-        ("sisimai", "kind", 0.92),
+        ("sisimai", "kind", 0.925),
     ],
 )
 def test_bounces_are_read(name: str, field: str, least: float) -> None:

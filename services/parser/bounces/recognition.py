@@ -13,6 +13,7 @@ from schemas.bounces import (
     find_failures,
     lost_addresses,
     reason_in_words,
+    transcript,
 )
 from schemas.header import read_addresses
 from schemas.mail import Participant, Role
@@ -74,12 +75,13 @@ def read_bounce(
     if failures is None:
         return None
     worst = next(iter(failures.recipients), None)
-    said = (worst.diagnostic if worst else "") or reason_in_words(above, failures.lost)
+    dialogue = transcript(text)
+    said = (worst.diagnostic if worst else "") or reason_in_words(above, failures.lost) or reason_in_words(dialogue, ())
     code = (worst.status if worst else "") or code_of("", said)
     mail = returned_mail(leaves, text, own_id)
     return Bounce(
         () if failures.delayed else failures.lost,
-        kind_of(code, said, subject, above[:_READ], text=text, final=not failures.delayed),
+        kind_of(code, said, subject, above[:_READ], dialogue, text=text, final=not failures.delayed),
         code,
         said[: limits.REASON],
         mail.message_id,

@@ -177,6 +177,41 @@ def test_only_the_failed_address_is_read_from_prose(text: bytes, bounced: tuple[
     assert (found.bounce, found.bounced, found.bounce_reason) == (True, bounced, reason)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason", "kind"),
+    [
+        (
+            b"An error occurred:\r\ngone@x.example\r\n\r\nTechnical report:\r\n\r\nDiagnostic-Code: smtp; 550 5.1.1 User unknown\r\n",
+            "Diagnostic-Code: smtp; 550 5.1.1 User unknown",
+            "hard",
+        ),
+        (
+            b"did not reach:\r\n\r\n gone@x.example\r\n   The recipient name is not recognized\r\n   The MTS-ID is: c=us;a= ;p=x\r\n",
+            "The recipient name is not recognized",
+            "hard",
+        ),
+        (
+            b"<gone@x.example>:\r\nSorry, I wasn't able to connect. (#4.4.1)\r\nI will not try again.\r\n\r\nunknown\r\n",
+            "Sorry, I wasn't able to connect. (#4.4.1) I will not try again.",
+            "soft",
+        ),
+    ],
+)
+def test_reason_is_what_says_why(text: bytes, reason: str, kind: str) -> None:
+    """Not a heading below the address: the lines with a reason, or those around a code, or the first line anywhere that says why."""
+    found = marks(mail(text, head=DAEMON))
+    assert (found.bounce_reason, found.bounce_kind) == (reason, kind)
+
+
+def test_transcript_tells_where_nothing_else_does() -> None:
+    """A report without a diagnosis is read with the dialogue above it."""
+    words = b"The original message was received\r\n\r\n   ----- Transcript of session follows -----\r\nmail.local: unknown user: gone\r\n"
+    found = marks(report(b"5.5.0", words=words))
+    assert (found.bounce_kind, found.bounced) == ("hard", ("gone@x.example",))
+    assert found.bounce_reason == "mail.local: unknown user: gone"
+    assert marks(report(b"5.5.0")).bounce_kind == "soft"
+
+
 def test_bounce_of_prose_names_the_mail_by_its_header() -> None:
     """Older bounces have the mail's header below their text."""
     text = (
