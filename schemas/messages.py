@@ -52,6 +52,12 @@ class Copy(Contract):
         return copy_id(self.account, self.folder, self.uidvalidity, self.uid)
 
 
+def publication_of(identifier: str) -> int | None:
+    """Return which publication of a row a message about it stems from. Its id is ``<row>/<publication>``, perhaps with more."""
+    number = identifier.partition("/")[2].partition("/")[0]
+    return int(number) if number.isdecimal() else None
+
+
 class MailEvent(Event):
     """A message about one copy, on the live or the backfill lane."""
 
@@ -68,6 +74,11 @@ class MailEvent(Event):
     def routing_key(self) -> str:
         """The AMQP routing key, with the lane as its last part."""
         return f"{self.TYPE}.v{self.VERSION}.{self.lane}"
+
+    @property
+    def publication(self) -> int | None:
+        """The number of the row's publication that the message stems from, counted from 1; None if its id does not say."""
+        return publication_of(self.id)
 
 
 class MailFetched(MailEvent):

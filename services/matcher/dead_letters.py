@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from schemas.messages import Event, MailFetched, MailParsed
+from schemas.messages import Event, MailFetched, MailParsed, publication_of
 from services.amqp import Bus, DeadLetterDelivery, replays_of
 from services.matcher.completion import complete
 from services.matcher.linking.changes import Orphans
@@ -41,7 +41,7 @@ async def store_dead_letter(letter: DeadLetterDelivery, *, store: Store, bus: Bu
     await _keep_blobs(letter.message, key, store)
     await store.dead_letters.add(stored)
     if stored.row:
-        await store.matcher_ledger.quarantine(stored.row, letter.reason)
+        await store.matcher_ledger.quarantine(stored.row, letter.reason, publication_of(identifier))
         row = await store.ledger.get(stored.row)
         if row is not None and row.epoch:
             for event in (await complete([(row.account, row.epoch)], store=store)).values():

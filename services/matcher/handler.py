@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from schemas.errors import TransientError
+from schemas.ledger import RowState
 from schemas.messages import MailParsed, SyncCompleted
 from services.amqp import Delivery, Done
 from services.matcher.completion import complete
@@ -45,13 +46,15 @@ async def handle(
     started = time.time_ns()
     batch = [delivery.message for delivery in deliveries]
     view, gone, repeats = await look_up(batch, store), frozenset[str](), 0
+    states: dict[str, RowState | None] = {}
     while True:
-        decided = decide(batch, view, gone)
-        late, recheck = await apply(decided, store=store, summaries=summaries)
+        decided = decide(batch, view, gone, states)
+        late, changed, recheck = await apply(decided, store=store, summaries=summaries)
         present, lacking = await asyncio.gather(look_up(batch, store, view), store.links.lacking(decided.links))
-        if not lacking and late <= gone and present.without(decided.live) == view.without(decided.live):
+        if not lacking and not changed and late <= gone and present.without(decided.live) == view.without(decided.live):
             break
         view, gone, repeats = present, gone | late, repeats + 1
+        states |= {row.id: row.state for row in decided.rows} | changed
         if repeats == _ROUNDS:
             raise TransientError("the facts that the batch depends on keep changing")
         await asyncio.sleep(jittered(_PAUSE * repeats / 2, spread=1))

@@ -78,6 +78,8 @@ class Mailroom:
         self._names = count()
         self.pollers = [Poller(f"{self.id}-{next(self._names)}") for _ in range(2)]
         self.queue: list[Fetched] = []
+        self.handled: list[Fetched] = []
+        """Messages that were taken from the queue; another process may have stood still with one of them."""
         self.events: list[int] = []
         """Backfills that were said to be complete; taken from here by the notifier."""
         self.claimed: list[int] = []
@@ -365,12 +367,14 @@ class Mailroom:
             return
         message = self.queue[which % len(self.queue)]
         if outcome == "dead":
-            await self.store.matcher_ledger.quarantine(message.row, "parser-died")
+            await self.store.matcher_ledger.quarantine(message.row, "parser-died", message.attempt)
         elif outcome == "lost":
             await self.store.matcher_ledger.replan_rows([message.row])
         else:
-            email = f"v1-{message.row[-40:].replace('.', '0')}" if outcome == "attached" else None
-            await self.store.matcher_ledger.finish([RowOutcome(message.row, RowState(outcome), email=email)])
+            final = self._outcome(message, outcome)
+            changed = (await self.store.matcher_ledger.finish([final])).changed
+            if message.row in changed:  # it looks again, and decides
+                await self.store.matcher_ledger.finish([final._replace(before=changed[message.row])])
         await self._note_final()
         if dies == "before":
             return
@@ -378,6 +382,30 @@ class Mailroom:
             await self.complete(message.epoch, heard=dies == "never")
         if dies == "never":
             self.queue.remove(message)
+            self.handled.append(message)
+
+    async def thaw(self, which: int, outcome: str) -> None:
+        """Let a matcher that stood still write its outcome for a message that another one handled, and die: it decides nothing."""
+        if not self.handled:
+            return
+        message = self.handled[which % len(self.handled)]
+        before = await self.store.ledger.get(message.row)
+        if outcome == "dead":
+            await self.store.matcher_ledger.quarantine(message.row, "parser-died", message.attempt)
+        elif outcome != "lost":
+            await self.store.matcher_ledger.finish([self._outcome(message, outcome)])
+        after = await self.store.ledger.get(message.row)
+        # What is on its way may get a final state. What has one, or was planned again since, keeps its state.
+        planned = before is not None and before.state == RowState.PLANNED and before.attempts <= message.attempt
+        if before is not None and not planned and before.state != RowState.PUBLISHED:
+            assert after is not None
+            assert (after.state, after.email) == (before.state, before.email), "an overtaken outcome was stored"
+        await self._note_final()
+
+    @staticmethod
+    def _outcome(message: Fetched, outcome: str) -> RowOutcome:
+        email = f"v1-{message.row[-40:].replace('.', '0')}" if outcome == "attached" else None
+        return RowOutcome(message.row, RowState(outcome), email=email, publication=message.attempt)
 
     async def complete(self, number: int, *, heard: bool = True) -> None:
         """Complete a backfill if it is done, as matcher, poller and sweeper do; a process that dies then publishes no event."""

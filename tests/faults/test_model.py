@@ -189,6 +189,11 @@ class Pipeline(RuleBasedStateMachine):
         """A matcher takes any message of the queue."""
         self.do(self.room.handle(which, outcome, dies))
 
+    @rule(which=st.integers(0, 9), outcome=OUTCOMES)
+    def thaw(self, which: int, outcome: str) -> None:
+        """A matcher that stood still goes on with one write."""
+        self.do(self.room.thaw(which, outcome))
+
     @queued
     @rule(outcomes=st.lists(OUTCOMES, min_size=1, max_size=8))
     def handle_many(self, outcomes: list[str]) -> None:

@@ -167,7 +167,7 @@ class World:
             self.mails.append(content)
         source = Copy(account=to.id, folder=folder, uidvalidity=1, uid=next(self.uids))
         message = MailParsed(
-            id=f"{source.id}/1",
+            id=f"{source.id}/1/parsed",
             source=source,
             lane=Lane.LIVE if epoch is None else Lane.BACKFILL,
             epoch=epoch,
@@ -218,6 +218,7 @@ class World:
             "internal_date": START,
             "noticed_at": START,
             "updated_at": now(),
+            "attempts": 0 if state == "planned" else 1,
             "marks": marks,
         }
 
@@ -256,11 +257,15 @@ class World:
 
     async def refetch(self) -> int:
         """Do what poller and parser do with planned rows; return how many there were."""
-        planned = [found["_id"] async for found in self.database["ledger"].find({"state": RowState.PLANNED.value})]
-        for row in planned:
+        planned = list[str]()
+        async for found in self.database["ledger"].find({"state": RowState.PLANNED.value}):
+            row, number = found["_id"], found.get("attempts", 0) + 1
+            planned.append(row)
+            self.copies[row] = self.copies[row].model_copy(update={"id": f"{row}/{number}/parsed"})
             await self._put_blobs(self.copies[row])
             await self.database["ledger"].update_one(
-                {"_id": row, "state": RowState.PLANNED.value}, {"$set": {"state": RowState.PUBLISHED.value}}
+                {"_id": row, "state": RowState.PLANNED.value},
+                {"$set": {"state": RowState.PUBLISHED.value, "attempts": number}},
             )
         for start in range(0, len(planned), 3):
             await self.match(*(self.copies[row] for row in planned[start : start + 3]))

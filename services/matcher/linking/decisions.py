@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TypedDict
 
 from schemas.ledger import DELETED_IN_CRM, RowState
 from schemas.mail import Content
@@ -56,6 +58,11 @@ class Decisions:
     """Keys for which no copy of the batch is stored."""
 
 
+class _Known(TypedDict):
+    before: RowState | None
+    publication: int | None
+
+
 def unnamed(contents: Mapping[str, Content], known: Known) -> dict[str, Content]:
     """Return the emails that name no known address: their ancestors matter."""
     return {
@@ -81,10 +88,16 @@ def thread_candidates(
     return frozenset(found)
 
 
-def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = frozenset()) -> Decisions:
+def decide(
+    batch: Sequence[MailParsed],
+    view: View,
+    gone: frozenset[str] = frozenset(),
+    states: Mapping[str, RowState | None] = MappingProxyType({}),
+) -> Decisions:
     """Work out links and final states for a batch of copies.
 
-    A copy may occur twice in the batch. Rows in ``gone``, whose copy is gone by now, get nothing.
+    A copy may occur twice in the batch. Rows in ``gone``, whose copy is gone by now, get nothing. ``states`` are the final
+    states that rows have.
     """
     contents = {mail.content.key: mail.content for mail in batch}
     copies = {
@@ -99,12 +112,13 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
     rows: list[RowOutcome] = []
     for row, mail in copies.items():
         content = mail.content
+        known = _Known(before=states.get(row), publication=mail.publication)
         if content.key in view.deleted:
-            rows.append(RowOutcome(row, RowState.SKIPPED, DELETED_IN_CRM))
+            rows.append(RowOutcome(row, RowState.SKIPPED, DELETED_IN_CRM, **known))
             continue
         additions = copy_links(content, threads.of(content.key), mail.source.account, row, view, bcc=mail.bcc)
         if not additions:
-            rows.append(RowOutcome(row, RowState.UNMATCHED))
+            rows.append(RowOutcome(row, RowState.UNMATCHED, **known))
             continue
         rows.append(
             RowOutcome(
@@ -115,6 +129,7 @@ def decide(batch: Sequence[MailParsed], view: View, gone: frozenset[str] = froze
                 head=mail.head,
                 body=mail.body,
                 defects=content.marks.defects,
+                **known,
             )
         )
         attached[content.key] = content

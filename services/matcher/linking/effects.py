@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from schemas.emails import Attestation, Link, Match
+from schemas.ledger import RowState
 from schemas.mail import Role
 from schemas.records import RecordRef
 from services.matcher.linking.decisions import Decisions
@@ -23,7 +24,9 @@ class Applied(NamedTuple):
     """What storing a batch resulted in."""
 
     gone: frozenset[str]
-    """Rows whose copy is gone, or that no longer exist."""
+    """Rows whose copy is gone, that no longer exist, or that a later message decides."""
+    changed: dict[str, RowState | None]
+    """The states of rows in which another process stored a final state, or took one back."""
     recheck: frozenset[str]
     """Emails to relink, because adding takes nothing away and adds nothing for other copies.
 
@@ -67,14 +70,14 @@ async def apply(decided: Decisions, *, store: Store, summaries: SummaryKeeper) -
     )
     # Not earlier: a process that recomputes summaries now must find the links, and the threads must be up to date.
     summaries.take(records, work)
-    gone = await store.matcher_ledger.finish(
+    gone, changed = await store.matcher_ledger.finish(
         [row for row in decided.rows if row.email is None or row.email not in lost]
     )
     if lost:  # Their blobs were deleted while they waited in the queue: they are fetched and parsed again.
         await store.matcher_ledger.replan_rows([row.id for row in decided.rows if row.email in lost])
     # Their owners marked them for deletion while they were on their way.
     hidden = await store.ledger.flagged_deleted(row.id for row in decided.rows if row.email is not None)
-    return Applied(frozenset(gone), found.stale | (found.gaining & held) | lost | hidden)
+    return Applied(frozenset(gone), changed, found.stale | (found.gaining & held) | lost | hidden)
 
 
 async def _compare(decided: Decisions, old: frozenset[str], store: Store) -> Compared:

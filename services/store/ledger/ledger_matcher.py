@@ -10,7 +10,14 @@ from schemas.ledger import DELETED_IN_CRM, RowState
 from services.store.core.bulk import batched
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, now
-from services.store.ledger.ledger_outcomes import OPEN_ROWS, RowOutcome, outcome_writes
+from services.store.ledger.ledger_outcomes import (
+    OPEN_ROWS,
+    Finished,
+    RowOutcome,
+    compare,
+    outcome_writes,
+    planned_since,
+)
 from services.store.ledger.ledger_rows import DISCONNECTED, OF_EMAIL, UNDECIDED, UNFINISHED_STATES, account_range
 
 _HASHES_AT_ONCE = 1000
@@ -26,28 +33,31 @@ class MatcherLedger:
         self._emails = collections.emails
         self._links = collections.links
 
-    async def finish(self, updates: Sequence[RowOutcome]) -> list[str]:
+    async def finish(self, updates: Sequence[RowOutcome]) -> Finished:
         """Store the final states of a batch. A ``gone`` row stays gone, and a draft a draft.
 
-        Returns the ids of these rows and of removed ones.
+        An outcome replaces only the state that its caller knows. So a process that was stopped for long, whose message another
+        one handles, takes nothing back. Returns the rows that have another state than they should.
 
-        The caller must recompute the links of their emails (``sharing.recompute``), or their owners keep a grant: the change was
-        announced before the links were written.
+        The caller must recompute the links of the emails of those that are gone (``sharing.recompute``), or their owners keep
+        a grant: the change was announced before the links were written.
         """
         # A redelivery in the same batch as its original updates a row twice: the later update counts.
         wanted = {update.id: update for update in updates}
         if not wanted:
-            return []
+            return Finished([], {})
         result = await self._ledger.bulk_write(outcome_writes(list(wanted.values())), ordered=False)
-        ids = wanted.keys()
-        if result.matched_count >= len(ids):
-            return []
-        living = self._ledger.find({"_id": {"$in": list(ids)}, **OPEN_ROWS}, {"_id": 1})
-        return sorted(ids - {document["_id"] async for document in living})
+        if result.matched_count >= len(wanted):
+            return Finished([], {})
+        fields = ("state", "email", "attempts")
+        living = await self._ledger.find({"_id": {"$in": list(wanted)}, **OPEN_ROWS}, fields).to_list()
+        return compare(wanted, living)
 
-    async def quarantine(self, row: str, reason: str) -> bool:
-        """End a row whose message is a dead letter; False if it has a final state already or was removed."""
-        unfinished = {"_id": row, "state": UNFINISHED_STATES}
+    async def quarantine(self, row: str, reason: str, publication: int | None = None) -> bool:
+        """End a row whose message is a dead letter; False if it has a final state already, was planned again or removed."""
+        unfinished: Doc = {"_id": row, "state": UNFINISHED_STATES}
+        if publication is not None:
+            unfinished["$nor"] = [planned_since(publication)]
         update = {"$set": {"state": RowState.QUARANTINED.value, "reason": reason, "updated_at": now()}}
         return bool((await self._ledger.update_one(unfinished, update)).modified_count)
 

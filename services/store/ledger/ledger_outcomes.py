@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from pymongo import UpdateMany
 
-from schemas.ledger import DRAFT, RowState
+from schemas.ledger import DRAFT, UNFINISHED, RowState
 from services.store.core.documents import Doc, now
-from services.store.ledger.ledger_rows import DOUBT, OF_EMAIL
+from services.store.ledger.ledger_rows import DOUBT, OF_EMAIL, UNFINISHED_STATES
 
 _LOOK_UP = 200
 """How many rows one write updates from a list. The server scans the list for each row."""
@@ -32,6 +32,19 @@ class RowOutcome(NamedTuple):
     """Of an attached copy: the hashes of its header block and of its body, see ``schemas.ledger.Row``."""
     body: str | None = None
     defects: tuple[str, ...] = ()
+    before: RowState | None = None
+    """The final state that this one replaces; None if the copy had none."""
+    publication: int | None = None
+    """Of the message that led to this: if the row was planned again since, a later message decides. None for any."""
+
+
+class Finished(NamedTuple):
+    """The copies whose final states could not be stored."""
+
+    gone: list[str]
+    """Rows whose copy is gone or became a draft, that were removed, or that a later message decides."""
+    changed: dict[str, RowState | None]
+    """The states of rows in which another process stored a final state, or took one back; None for no final state."""
 
 
 def outcome_writes(updates: Sequence[RowOutcome]) -> list[UpdateMany]:
@@ -40,19 +53,46 @@ def outcome_writes(updates: Sequence[RowOutcome]) -> list[UpdateMany]:
     One write per row would take the server twice and the client four times as long.
     """
     moment = now()
-    attached = [one for one in updates if one.email is not None and not (one.bcc or one.reason or one.defects)]
+    attached: dict[tuple[object, ...], list[RowOutcome]] = {}
     groups: dict[tuple[object, ...], list[RowOutcome]] = {}
-    for update in set(updates) - set(attached):
-        groups.setdefault(update[1:], []).append(update)
-    writes = [_write([update.id for update in alike], _change(alike[0], moment)) for alike in groups.values()]
-    for start in range(0, len(attached), _LOOK_UP):
-        part = attached[start : start + _LOOK_UP]
-        writes.append(_write([update.id for update in part], _attached(part, moment)))
+    for update in dict.fromkeys(updates):
+        if update.email is not None and not update.reason:
+            attached.setdefault((update.before, update.publication), []).append(update)
+        else:
+            groups.setdefault(update[1:], []).append(update)
+    writes = [_write(alike, _change(alike[0], moment)) for alike in groups.values()]
+    for several in attached.values():
+        for start in range(0, len(several), _LOOK_UP):
+            part = several[start : start + _LOOK_UP]
+            writes.append(_write(part, _attached(part, moment)))
     return writes
 
 
-def _write(ids: list[str], change: Doc | list[Doc]) -> UpdateMany:
-    return UpdateMany({"_id": {"$in": ids}, **OPEN_ROWS}, change)
+def planned_since(publication: int) -> Doc:
+    """Return the condition of a row that was planned again after a message about it was published."""
+    return {"state": RowState.PLANNED.value, "attempts": {"$gt": publication}}
+
+
+def compare(updates: Mapping[str, RowOutcome], rows: Iterable[Doc]) -> Finished:
+    """Return which of the outcomes rows do not have."""
+    gone, changed = set(updates), dict[str, RowState | None]()
+    for row in rows:
+        update, state = updates[row["_id"]], RowState(row["state"])
+        if state is RowState.PLANNED and row.get("attempts", 0) > (update.publication or row.get("attempts", 0)):
+            continue
+        gone.discard(update.id)
+        if (state, row.get("email")) != (update.state, update.email):
+            changed[update.id] = None if state in UNFINISHED else state
+    return Finished(sorted(gone), changed)
+
+
+def _write(alike: Sequence[RowOutcome], change: Doc | list[Doc]) -> UpdateMany:
+    _, *_, before, publication = alike[0]
+    query: Doc = {"_id": {"$in": [update.id for update in alike]}, "reason": OPEN_ROWS["reason"]}
+    query["state"] = before.value if before else UNFINISHED_STATES
+    if publication is not None:
+        query["$nor"] = [planned_since(publication)]
+    return UpdateMany(query, change)
 
 
 def _change(update: RowOutcome, moment: datetime) -> Doc:
@@ -69,5 +109,9 @@ def _attached(updates: Sequence[RowOutcome], moment: datetime) -> list[Doc]:
         "state": [update.state.value for update in updates],
         **{name: [getattr(update, name) for update in updates] for name in ("email", "head", "body")},
     }
-    values = {name: {"$arrayElemAt": [{"$literal": each}, place]} for name, each in lists.items()}
-    return [{"$set": {**values, "updated_at": moment}}, {"$unset": ["reason", "bcc", "defects", *DOUBT]}]
+    values: Doc = {name: {"$arrayElemAt": [{"$literal": each}, place]} for name, each in lists.items()}
+    for name in ("bcc", "defects"):  # few have any, and rows omit what is empty
+        several = [list(getattr(update, name)) for update in updates]
+        one = {"$arrayElemAt": [{"$literal": several}, place]}
+        values[name] = {"$cond": [{"$eq": [one, []]}, "$$REMOVE", one]} if any(several) else "$$REMOVE"
+    return [{"$set": {**values, "updated_at": moment}}, {"$unset": ["reason", *DOUBT]}]

@@ -251,6 +251,53 @@ async def test_what_a_crashed_try_linked_to_a_record_that_is_gone_since_is_taken
     assert await world.snapshot() == world.truth()
 
 
+@pytest.mark.parametrize("fetched", [True, False])
+async def test_an_attempt_that_stood_still_takes_nothing_from_what_came_meanwhile(world: World, fetched: bool) -> None:
+    """Its message was handled by another process, then a contact came. It goes on with one write, and dies."""
+    ann = await world.account(ANN)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+
+    async def meanwhile() -> None:
+        await world.match(copy)
+        await world.record(CARLA)
+        if fetched:
+            await world.refetch()
+
+    frozen, dying = Once("before matcher_ledger.finish", meanwhile), Once("after matcher_ledger.finish", die)
+    await interrupted_attempt(world, copy, frozen, dying)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+async def test_an_attempt_that_stood_still_does_not_attach_what_has_lost_its_record(world: World) -> None:
+    """The same the other way round: the record was deleted, and the copy is unmatched."""
+    ann = await world.account(ANN)
+    carla = await world.record(CARLA)
+    copy = await world.copy(ann, mail("1", CARLA, ANN))
+
+    async def meanwhile() -> None:
+        await world.delete(carla)
+        await world.changed(carla)
+        await world.match(copy)
+
+    frozen, dying = Once("before matcher_ledger.finish", meanwhile), Once("after matcher_ledger.finish", die)
+    await interrupted_attempt(world, copy, frozen, dying)
+    await world.rest()
+    assert await world.snapshot() == world.truth()
+
+
+async def interrupted_attempt(world: World, copy: MailParsed, *hooks: Once) -> None:
+    """Handle a copy with hooks, of which the last one dies."""
+
+    async def hook(place: str) -> None:
+        for each in hooks:
+            await each(place)
+
+    with pytest.raises(CrashError):
+        await handler.handle([delivery_of(copy)], store=hooked(world.store, hook), summaries=world.summaries)
+    assert all(each.passed for each in hooks)
+
+
 @pytest.mark.parametrize(
     "where",
     ["before links.compare_and_set_many", "after links.compare_and_set_many", "before emails.mark_unlinked"],

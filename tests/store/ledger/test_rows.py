@@ -108,7 +108,7 @@ async def test_final_states_are_stored_and_a_gone_row_stays_gone(world: World, s
     ids = [one.id for one in rows]
     await store.poller_ledger.gone(lease, [ids[5]])
     removed = copy_id(mine.id, INBOX, 1, 99)
-    gone = await store.matcher_ledger.finish(
+    finished = await store.matcher_ledger.finish(
         [
             RowOutcome(ids[0], RowState.ATTACHED, email=key("x"), bcc=("b@x.com",)),
             RowOutcome(ids[1], RowState.ATTACHED, email=key("y")),
@@ -119,7 +119,7 @@ async def test_final_states_are_stored_and_a_gone_row_stays_gone(world: World, s
             RowOutcome(removed, RowState.ATTACHED, email=key("x")),
         ]
     )
-    assert gone == sorted([ids[5], removed])
+    assert finished == (sorted([ids[5], removed]), {})
     found = [one async for one in store.ledger_counts.rows(mine.id)]
     assert [(one.state.value, one.reason, one.email, one.bcc) for one in found] == [
         ("attached", None, key("x"), ("b@x.com",)),
@@ -129,11 +129,36 @@ async def test_final_states_are_stored_and_a_gone_row_stays_gone(world: World, s
         ("skipped", "deleted-in-crm", None, ()),
         ("gone", None, None, ()),
     ]
-    twice = [RowOutcome(ids[0], RowState.UNMATCHED), RowOutcome(ids[0], RowState.ATTACHED, email=key("x"))]
-    assert await store.matcher_ledger.finish([*twice, RowOutcome(ids[5], RowState.UNMATCHED)]) == [ids[5]]
-    again = await store.ledger.get(ids[0])
-    assert again is not None
-    assert again.bcc == ()
+    again = RowOutcome(ids[0], RowState.ATTACHED, email=key("x"), defects=("x",), before=RowState.ATTACHED)
+    twice = [RowOutcome(ids[0], RowState.UNMATCHED), again]
+    assert await store.matcher_ledger.finish([*twice, RowOutcome(ids[5], RowState.UNMATCHED)]) == ([ids[5]], {})
+    after = await store.ledger.get(ids[0])
+    assert after is not None
+    assert (after.bcc, after.defects) == ((), ("x",))
+
+
+async def test_an_outcome_replaces_only_the_state_that_its_caller_knows(
+    world: World, store: Store, mine: Account
+) -> None:
+    """Another process may have handled the message, or a contact came since and a later message decides."""
+    rows = [row(mine.id, uid, marks=(bytes([uid]),)) for uid in range(1, 4)]
+    ids, lease = [one.id for one in rows], world.leases[mine.id]
+    await store.poller_ledger.add_window(lease, rows)
+    await store.poller_ledger.published(lease, ids)
+    attached, unmatched = RowState.ATTACHED, RowState.UNMATCHED
+    others = [RowOutcome(ids[0], attached, email=key("x")), *(RowOutcome(one, unmatched) for one in ids[1:])]
+    assert await store.matcher_ledger.finish(others) == ([], {})
+    await store.matcher_ledger.replan_by_hashes([bytes([3])])
+    late = [
+        RowOutcome(ids[0], unmatched, publication=1),
+        RowOutcome(ids[1], attached, email=key("y"), publication=1),
+        RowOutcome(ids[2], unmatched, publication=1),
+    ]
+    assert await store.matcher_ledger.finish(late) == ([ids[2]], {ids[0]: attached, ids[1]: unmatched})
+    assert not await store.matcher_ledger.quarantine(ids[2], "parser-died", 1)
+    assert await world.states(mine.id) == {"attached": 1, "unmatched": 1, "planned": 1}
+    known = [late[0]._replace(before=attached), late[1]._replace(before=unmatched), late[2]._replace(publication=3)]
+    assert await store.matcher_ledger.finish(known) == ([], {})
 
 
 async def test_marks_bring_unmatched_rows_back_and_no_others(world: World, store: Store, mine: Account) -> None:
@@ -299,8 +324,15 @@ async def test_a_moved_mail_is_attached_without_its_body(world: World, store: St
     await store.poller_ledger.add_window(world.leases[mine.id], [copy])
     await store.emails.save_many([mail])
     await store.links.save_many(await world.additions(mine, mail))
-    files = {"head": "1" * 64, "body": "2" * 64}
-    outcome = RowOutcome(copy.id, RowState.ATTACHED, email=mail.key, bcc=("s@x.com",), defects=("html",), **files)
+    outcome = RowOutcome(
+        copy.id,
+        RowState.ATTACHED,
+        email=mail.key,
+        bcc=("s@x.com",),
+        defects=("html",),
+        head="1" * 64,
+        body="2" * 64,
+    )
     await store.matcher_ledger.finish([outcome])
     same, other = TwinQuery("m@mail", b"h" * 16, 5), TwinQuery("m@mail", b"h" * 16, 6)
     assert await store.ledger.twins(mine.id, [same, other]) == {
