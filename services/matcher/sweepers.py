@@ -32,6 +32,7 @@ async def sweep_pending_work(*, store: Store, summaries: SummaryKeeper, overdue:
     done, failures = 0, list[Exception]()
     for item in await store.pending_work.overdue(now() - overdue):
         try:
+            await store.matcher_ledger.replan_relevant(item.rows)
             related = await affected_by_threads(item.message_ids, store)
             await relink([*item.emails, *related], store=store, summaries=summaries)
             await relink_colleagues(item.addresses, store=store, summaries=summaries)

@@ -58,8 +58,9 @@ class Changes:
 
     @property
     def emails(self) -> set[str]:
-        """The emails whose links change."""
-        return {link.email for link in self.sets} | {addition.email for addition in self.additions}
+        """The emails whose links change, or which are to be removed: a copy that comes meanwhile would lack its email."""
+        changed = {link.email for link in self.sets} | {addition.email for addition in self.additions}
+        return changed.union(self.expired, self.removed)
 
     def set_links(self, links: Iterable[Link]) -> None:
         """Replace links."""

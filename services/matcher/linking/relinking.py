@@ -115,12 +115,7 @@ async def _settle(keys: Sequence[str], store: Store, orphans: Orphans, expire: b
         if not changes.needed:
             await store.emails.mark_unlinked(changes.unlinked, changes.linked)
             return
-        # The pending work comes first: after a crash in between, the sweeper does what follows from the changed links.
         threads = changes.message_ids | changes.holder_changes.keys()
-        progress.work.append(
-            await store.pending_work.enqueue(records=changes.records, message_ids=threads, emails=changes.emails)
-        )
-        await _apply(changes, store)
         rows = [
             *changes.unmatched,
             *(
@@ -129,6 +124,12 @@ async def _settle(keys: Sequence[str], store: Store, orphans: Orphans, expire: b
                 for row in (*evidence.copies.get(key, ()), *evidence.dormant.get(key, ()))
             ),
         ]
+        # The pending work comes first: after a crash in between, the sweeper does what follows from the changes.
+        work = await store.pending_work.enqueue(
+            records=changes.records, message_ids=threads, emails=changes.emails, rows=[row.id for row in rows]
+        )
+        progress.work.append(work)
+        await _apply(changes, store)
         await _replan_matched(rows, evidence, store)
         progress.unmatched.extend(row.id for row in rows)
         progress.message_ids |= changes.message_ids

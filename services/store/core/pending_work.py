@@ -31,6 +31,8 @@ class WorkItem(NamedTuple):
     """Addresses that became or ceased to be a colleague's: relink the threads that they open or end."""
     folders: tuple[tuple[str, str], ...] = ()
     """(account, folder) of folders that became or ceased to be Sent folders: relink their mail."""
+    rows: tuple[str, ...] = ()
+    """Rows that were being set to unmatched: plan those again that concern a record or thread which came meanwhile."""
 
 
 class PendingWork:
@@ -47,6 +49,7 @@ class PendingWork:
         emails: Iterable[str] = (),
         addresses: Iterable[str] = (),
         folders: Iterable[tuple[str, str]] = (),
+        rows: Iterable[str] = (),
         session: AsyncClientSession | None = None,
     ) -> WorkId:
         """Store a piece of work, with a session as part of its transaction. Returns its id."""
@@ -56,6 +59,7 @@ class PendingWork:
             "emails": list(emails),
             "addresses": sorted(addresses),
             "folders": [list(place) for place in folders],
+            "rows": list(rows),
             "at": now(),
         }
         result = await self._documents.insert_one(document, session=session)
@@ -78,6 +82,7 @@ class PendingWork:
                 tuple(document.get("emails", ())),
                 tuple(document.get("addresses", ())),
                 tuple((account, folder) for account, folder in document.get("folders", ())),
+                tuple(document.get("rows", ())),
             )
             async for document in found
         ]

@@ -32,6 +32,7 @@ class MatcherLedger:
         self._accounts = collections.accounts
         self._emails = collections.emails
         self._links = collections.links
+        self._addresses = collections.addresses
 
     async def finish(self, updates: Sequence[RowOutcome]) -> Finished:
         """Store the final states of a batch. A ``gone`` row stays gone, and a draft a draft.
@@ -120,6 +121,17 @@ class MatcherLedger:
         """Set those of the rows that are undecided back to ``planned``. Returns how many."""
         query: Doc = {"_id": {"$in": list(rows)}, "$or": list(UNDECIDED)}
         return await self._replan(query, await self._disconnected())
+
+    async def replan_relevant(self, rows: Sequence[str]) -> int:
+        """Do the same with those that name a known address, or an email of a thread that the mailbox's owner opened."""
+        query: Doc = {"_id": {"$in": list(rows)}, "$or": list(UNDECIDED)}
+        found = await self._ledger.find(query, {"account": 1, "marks": 1}).to_list() if rows else []
+        undecided = [{"marks": (), **row} for row in found]
+        marks = list({mark for row in undecided for mark in row["marks"]})
+        known = {one["mark"] async for one in self._addresses.find({"mark": {"$in": marks}}, {"_id": 0, "mark": 1})}
+        named = [row["_id"] for row in undecided if not known.isdisjoint(row["marks"])]
+        again = {*named, *await self._opened(undecided)} if undecided else set[str]()
+        return await self.replan_unmatched(sorted(again)) if again else 0
 
     async def replan_former(self, account: str) -> int:
         """Do the same with an account's copies of emails that have a former key and a copy in another account, too.

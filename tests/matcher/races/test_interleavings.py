@@ -298,6 +298,42 @@ async def interrupted_attempt(world: World, copy: MailParsed, *hooks: Once) -> N
     assert all(each.passed for each in hooks)
 
 
+async def test_a_contact_that_comes_while_a_copy_is_unmatched_gets_it_after_a_crash(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contact's event finds the row still attached, and the process dies before it looks for the contact."""
+    carla = await with_a_record_deleted(world)
+    await world.changed(carla)
+    late = await with_a_bcc(world)
+    before(monkeypatch, world.store.matcher_ledger, "unmatch_rows", lambda: world.record(CARLA))
+    dying = hooked(world.store, Once("after matcher_ledger.unmatch_rows", die))
+    with pytest.raises(CrashError):
+        await handler.handle([delivery_of(late)], store=dying, summaries=world.summaries)
+    await handler.handle([delivery_of(late, redelivered=True)], store=world.store, summaries=world.summaries)
+    await sweep_pending_work(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert [state for state, _ in snapshot.rows.values()] == ["attached", "attached"]
+
+
+async def test_a_contact_that_comes_while_its_mail_fades_gets_it_after_a_crash(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for an email whose grace period has passed."""
+    carla = await with_a_record_deleted(world)
+    await world.changed(carla)
+    before(monkeypatch, world.store.matcher_ledger, "unmatch_emails", lambda: world.record(CARLA))
+    dying = hooked(world.store, Once("after orphaned_emails.expire", die))
+    with pytest.raises(CrashError):
+        await mailbox_changed.sweep_unlinked(store=dying, summaries=world.summaries, grace=NO_GRACE)
+    await sweep_pending_work(store=world.store, summaries=world.summaries, overdue=AT_ONCE)
+    await world.rest()
+    snapshot = await world.snapshot()
+    assert snapshot == world.truth()
+    assert [state for state, _ in snapshot.rows.values()] == ["attached"]
+
+
 @pytest.mark.parametrize(
     "where",
     ["before links.compare_and_set_many", "after links.compare_and_set_many", "before emails.mark_unlinked"],
