@@ -21,7 +21,7 @@ BUILD_ARGUMENTS = --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) \
 export DOCKER_BUILDKIT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers browser demo test test-long check lint format bench bench-idle backpressure mutants fuzz parse-report image sbom secrets lock clean alerts crash chaos
+.PHONY: help setup servers browser demo screenshots test test-long check lint format bench bench-idle backpressure mutants fuzz parse-report image sbom secrets lock clean alerts crash chaos
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ browser: $(READY) ## Do what servers does, and install the browser (Chromium) in
 
 demo: servers ## Show the whole system on three sample mailboxes; ONCE=1 exits after the tour
 	@$(PY) -m testbed.demo $(if $(filter-out 0,$(ONCE)),--once)
+
+screenshots: browser ## Take the pictures of the documents: the console, and leadmail status
+	@$(PY) -m testbed.demo.pictures
 
 test: browser ## Run all tests on real servers; T=path or M=mark selects some, LEADMAIL_HOSTING=processes|containers chooses the servers
 	$(PY) -m pytest $(if $(T),$(T),-n $(WORKERS) --dist worksteal) $(if $(M),-m "$(M)")

@@ -5,5 +5,6 @@
 - ``screen``: what the tour prints
 - ``tour``: the steps
 - ``commands``: the commands that set the company up
+- ``pictures``: `make screenshots`: the pictures of the documents
 - ``compose``: prepares the demo's mailboxes in a Compose deployment
 """

@@ -156,3 +156,25 @@ async def test_images_are_offered_where_there_are_any(office: Office) -> None:
     without = await browser.shows(f"/mail/{plain.key}")
     assert ["Load images" in one for one in (with_images, without)] == [True, False]
     assert "Remote images" not in without
+
+
+async def test_domains_are_shown_as_people_write_them(office: Office) -> None:
+    """On the pages of records, mailboxes and sharing. Senders keep the form in which they can imitate no other domain."""
+    await office.life.do(("record", "R3", "contact", ("jo@xn--mnchen-3ya.example",)))
+    browser, box = await office.signed_in(ANN), f"/mailboxes/{office.life.boxes[ANN]}"
+    await browser.post(f"{box}/sharing", page=f"{box}/sharing", do="save", mode="custom", domains="b\u00fccher.example")
+    await browser.post(f"{box}/addresses", page=f"{box}/addresses", do="save", more="ann@b\u00fccher.example")
+    ref = office.life.refs["R3"]
+    for path, shown in (
+        ("/records", "jo@m\u00fcnchen.example"),
+        (f"/records/{ref.kind}/{ref.id}", "jo@m\u00fcnchen.example"),
+        (f"{box}/sharing", 'value="b\u00fccher.example"'),
+        (f"{box}/addresses", "ann@b\u00fccher.example"),
+        (box, "ann@b\u00fccher.example"),
+    ):
+        page = await browser.shows(path)
+        assert shown in page, path
+        assert "xn--" not in text_of(page), path
+    imitated = mail("imitated", "kim@xn--80ak6aa92e.example", CARLA, ANN)
+    await office.life.match(await office.life.copy(office.life.accounts[office.life.boxes[ANN]], imitated))
+    assert "kim@xn--80ak6aa92e.example" in await browser.shows(f"/mail/{imitated.key}")

@@ -35,7 +35,7 @@ _MOST_IMAGES = 8_000_000
 _CONTENT_ID = re.compile(r"cid:([^\s\"'<>)]+)", re.IGNORECASE)
 _PAGE = (
     '<!doctype html><html><head><meta charset="utf-8"><title>Mail</title><base target="_blank">'
-    '<meta name="responsive-embedded-sizing">'
+    '<meta name="responsive-embedded-sizing" content="allow-origins={origin}">'
     "<style>body{margin:8px;font:15px/1.5 system-ui,sans-serif;color:#111;background:#fff;overflow-wrap:anywhere}"
     "img{max-width:100%;height:auto}</style></head><body>"
 )
@@ -50,10 +50,15 @@ async def html(context: RequestContext) -> Response:
     from_here = context.request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
     remote = from_here and context.form.text("remote") == "1"
     images = await _images(context, key, found)
-    response = HTMLResponse(_PAGE + sanitize_html(found, remote=remote, styles=STYLES, images=images))
+    response = HTMLResponse(_page(context) + sanitize_html(found, remote=remote, styles=STYLES, images=images))
     response.headers["Content-Security-Policy"] = mail_policy(context.console.settings, remote=remote)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def _page(context: RequestContext) -> str:
+    """Return the page around a mail. Only the console may learn how high the mail is."""
+    return _PAGE.replace("{origin}", context.console.settings.console_url)
 
 
 async def _images(context: RequestContext, key: str, text: str) -> dict[str, str]:

@@ -63,6 +63,7 @@ class Templates:
         )
         self._environment.filters |= {
             "moment": _moment,
+            "readable": wording.readable,
             "segment": partial(quote, safe=""),
             "lines": _lines,
             "size": _size,
