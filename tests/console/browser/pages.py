@@ -23,6 +23,7 @@ _NO_PAGE = {
     "/",  # these lead elsewhere
     "/sign-in/company",
     "/sign-in/callback",
+    "/sign-in/company/sign-out",
     "/mailboxes/sign-in/{service}",
     "/mailboxes/signed-in",  # the walk through a sign-in shows it
     "/mail/{email}/html",  # the mail itself
