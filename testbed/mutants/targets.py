@@ -94,6 +94,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "Candidates.ids: '\\uffff' → '\\uffff~'": "ids are hexadecimal digits: none lies between the two",
         "Candidates.ids: 'email' → 'email~'": "the index that the query is told to use has the ids in order, too",
     },
+    "services/store/readers/failures.py": {
+        "-: 100 → 101": "how many links of bounces are read",
+        "-: 10 → 11": "how many links of bounces are read for each line of a part",
+        "Failures.marked: if not links → if False": "no links make no lines, and mark none",
+    },
     "services/store/readers/visible_lines.py": dict.fromkeys(
         (
             "growing: min(2 * size, _MOST_AT_ONCE) → max(2 * size, _MOST_AT_ONCE)",

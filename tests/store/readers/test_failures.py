@@ -136,18 +136,24 @@ async def test_a_forged_bounce_marks_nothing_where_it_is_not(world: World, store
     await world.attach(bob, bounce("hidden", "m"))
     assert await page(store, EVE, record) == {"m": []}
     assert marks((await store.reading.show(EVE, mail.key)).line) == []
+    await world.record("kim@z.com")
+    await world.attach(ann, both := sent("both", LEAD, "kim@z.com"))
+    await world.attach(ann, bounce("of both", "both", whom=GONE))
+    assert marks((await store.reading.show(EVE, both.key)).line) == []
     # Nor does a mail that has only the id by which bounces are found.
     await world.attach(ann, content("no bounce", LEAD, ANN, minutes=3))
+    await world.attach(ann, sent("nameless").model_copy(update={"message_id": None}))
     await world.database["links"].update_many({"ids": {"$size": 2}}, {"$addToSet": {"ids": failure_id("m@mail")}})
     assert set(map(tuple, (await page(store, EVE, record)).values())) == {()}
 
 
+@pytest.mark.parametrize("bounds", [(3, 1), (1, 3)])
 async def test_many_bounces_are_read_in_bounds(
-    world: World, store: Store, ann: Account, monkeypatch: pytest.MonkeyPatch
+    world: World, store: Store, ann: Account, monkeypatch: pytest.MonkeyPatch, bounds: tuple[int, int]
 ) -> None:
     """The newest count."""
-    monkeypatch.setattr(failures, "MOST", 3)
-    monkeypatch.setattr(failures, "MOST_EACH", 1)
+    monkeypatch.setattr(failures, "MOST", bounds[0])
+    monkeypatch.setattr(failures, "MOST_EACH", bounds[1])
     await world.record(LEAD)
     await world.attach(ann, mail := sent("m"))
     bounces = [bounce(f"b{number}", "m", minutes=1 + number) for number in range(6)]
@@ -156,3 +162,32 @@ async def test_many_bounces_are_read_in_bounds(
     for viewer in (ANN, EVE):
         found = marks((await store.reading.show(viewer, mail.key)).line)
         assert found == [one.key for one in reversed(bounces[3:])]
+
+
+async def test_each_line_has_its_share_of_the_bounds(
+    world: World, store: Store, ann: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two mails of three bounces each have all of them in one part of a page."""
+    monkeypatch.setattr(failures, "MOST", 1)
+    monkeypatch.setattr(failures, "MOST_EACH", 3)
+    record = await world.record(LEAD)
+    bounces = {name: [bounce(f"{name}{number}", name, minutes=1 + number) for number in range(3)] for name in "mn"}
+    for one in (*bounces["m"], *bounces["n"], *(sent(name, minutes=9) for name in bounces)):
+        await world.attach(ann, one)
+    lines = (await store.reading.visible_emails(EVE, record, limit=2)).emails
+    expected = {name: sorted(one.key for one in found) for name, found in bounces.items()}
+    assert {line.subject.removeprefix("Subject "): sorted(marks(line)) for line in lines} == expected
+
+
+async def test_bounces_of_other_records_take_none_of_the_bounds(
+    world: World, store: Store, ann: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mail without a Message-ID, which no bounce can name, takes none either."""
+    monkeypatch.setattr(failures, "MOST", 1)
+    monkeypatch.setattr(failures, "MOST_EACH", 1)
+    record = await world.record(LEAD)
+    await world.record(GONE)
+    mails = [sent("m"), bounce("bounce", "m"), sent("nameless", minutes=2).model_copy(update={"message_id": None})]
+    for one in (*mails, *(bounce(f"b{number}", "m", minutes=5 + number, whom=GONE) for number in range(3))):
+        await world.attach(ann, one)
+    assert await page(store, EVE, record) == {"m": [mails[1].key], "bounce": [], "nameless": []}
