@@ -21,14 +21,13 @@ NEWEST = 20
 
 async def find(context: RequestContext) -> Response:
     """Find records by address or name; show the newest until something is asked for."""
-    asked, search = context.form.text("q"), context.store.record_search
-    if asked:
-        return context.render(
-            "records.html", asked=asked, records=await search.find(context.viewer, asked, limit=PER_PAGE), most=PER_PAGE
-        )
-    return context.render(
-        "records.html", asked="", records=await search.newest(context.viewer, limit=NEWEST), most=PER_PAGE
+    asked, store = context.form.text("q"), context.store
+    found = (
+        await store.record_search.find(context.viewer, asked, limit=PER_PAGE)
+        if asked
+        else await store.record_search.newest(context.viewer, limit=NEWEST)
     )
+    return context.render("records.html", asked=asked, records=found, most=PER_PAGE)
 
 
 async def search(context: RequestContext) -> Response:
