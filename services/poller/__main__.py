@@ -29,7 +29,7 @@ from services.runtime.periodic import periodic
 from services.settings import PollerSettings
 from services.wiring import make_blind_index_keys, make_policy, make_secret_box, make_sign_in_services, make_store
 
-COMMAND_THREADS, CONNECT_THREADS = 32, 16
+COMMAND_THREADS, CONNECT_THREADS = 32, 32
 """IMAP commands, and connection attempts, that run at the same time, besides those whose servers are silent."""
 READER_THREADS = 1
 """Headers are read one slice at a time, beside the event loop: more threads would only share the interpreter's lock."""

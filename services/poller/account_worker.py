@@ -131,9 +131,9 @@ class AccountWorker:
                 async with asyncio.TaskGroup() as tasks:
                     run, second = self._recovery.keep_running, self._second
                     tasks.create_task(run(second.run, BACKGROUND, self._background_phase, worked=second.worked))
-                    tasks.create_task(run(self._watch, LIVE, lambda: "live"))
+                    tasks.create_task(run(self._watch, LIVE, _phase_live))
                     if self._context.account.grant:
-                        tasks.create_task(run(self._tokens.run, TOKENS, lambda: "connect"))
+                        tasks.create_task(run(self._tokens.run, TOKENS, _phase_connect))
             except BaseExceptionGroup as group:
                 cause = deciding_error(group)
                 if isinstance(cause, BlockedError):
@@ -182,3 +182,11 @@ class AccountWorker:
                 checked=lambda: self._recovery.worked(LIVE),
                 rounds=self._rounds,
             ).run()
+
+
+def _phase_live() -> Phase:
+    return "live"
+
+
+def _phase_connect() -> Phase:
+    return "connect"

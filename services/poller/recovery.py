@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from time import monotonic
@@ -42,8 +41,8 @@ class Recovery:
         self._backoff = backoff
         self._slots = slots
         self._check_folders = check_folders
-        self._pauses: defaultdict[str, Backoff] = defaultdict(lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE))
-        self._failures = Counter[str]()
+        self._pauses: dict[str, Backoff] = {}
+        self._failures: dict[str, int] = {}
         self.troubles = Troubles(context.store, context.lease, context.account.trouble, context.log)
 
     async def worked(self, task: str) -> None:
@@ -78,7 +77,7 @@ class Recovery:
                 if isinstance(cause, FOLDER_CHANGED) and not getattr(cause, "passing", False):
                     self._check_folders.set()
                 if monotonic() - started > STEADY:
-                    self._pauses[name].reset()
+                    self._pauses.pop(name, None)
                 await asyncio.sleep(await self._failed(name, phase(), cause))
             else:
                 await (self.worked(name) if worked is None else worked())
@@ -97,14 +96,17 @@ class Recovery:
         if isinstance(cause, BudgetSpentError):
             pause = min(cause.seconds, LONGEST_BUDGET_PAUSE) + jittered(1.0, 1)
         elif not isinstance(cause, MailServerError):
-            pause = hinted(self._pauses[name].next(), suggested_pause(str(cause)))
-        self._failures[name] += 1
+            pause = hinted(self._next_pause(name), suggested_pause(str(cause)))
+        self._failures[name] = self._failures.get(name, 0) + 1
         if self._failures[name] > 1 or not is_healing(cause):
             code, detail = describe_trouble(cause)
             key, phase = (CONNECT, "connect") if connecting else (name, phase)
             await self.troubles.note(key, phase, code, detail, pause=pause, folder=folder_of(cause))
         self._report(cause, pause)
         return pause
+
+    def _next_pause(self, name: str) -> float:
+        return self._pauses.setdefault(name, Backoff(FIRST_PAUSE, LONGEST_PAUSE)).next()
 
     def _report(self, cause: BaseException, pause: float) -> None:
         context = self._context

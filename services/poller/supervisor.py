@@ -22,6 +22,8 @@ from services.store import LeaseLostError, Store
 LEASE_BATCH = 500
 """Accounts that are leased before their workers are started."""
 FOLLOW_SECONDS = 1.0
+DEATH_MARGIN = 0.1
+"""Seconds from the end of a poller's last heartbeat until its accounts are leased."""
 REVIEW_ROUNDS = 600
 """In how many rounds every account is read again, changed or not: an older version does not mark what it changes."""
 MakeWorker = Callable[[Account, Lease], AccountWorker]
@@ -55,6 +57,7 @@ class Supervisor:
         """The accounts whose workers ended by themselves."""
         self._renewed = monotonic()
         self._new_accounts = asyncio.Event()
+        self._deathwatch: asyncio.TimerHandle | None = None
         metrics.accounts.set_function(lambda: self.account_count)
 
     @property
@@ -82,7 +85,9 @@ class Supervisor:
         # Before the share is computed: a blocked account counts for no poller, and another would be released for it.
         await self._release([leased for leased in self._leased.values() if leased.task.done()])
         await self._store.mark_keys.announce(self._name)
-        share = await self._store.leases.share(await self._store.leases.heartbeat(self._name))
+        pollers = await self._store.leases.heartbeat(self._name)
+        self._wake_at_death(pollers.next_end)
+        share = await self._store.leases.share(pollers.alive)
         excess = list(self._leased.values())[share:]
         for leased in excess:
             self._log.info("account released", account=leased.lease.account)
@@ -99,6 +104,14 @@ class Supervisor:
             ):  # the first ones have to be renewed before the last are taken
                 self._new_accounts.set()
                 break
+
+    def _wake_at_death(self, seconds: float | None) -> None:
+        """Take the accounts of a poller that died when its leases end, not at the next round after that."""
+        if self._deathwatch is not None:
+            self._deathwatch.cancel()
+        due = seconds is not None and seconds < self._lease_seconds / 3
+        wake, loop = self._new_accounts.set, asyncio.get_running_loop()
+        self._deathwatch = loop.call_later((seconds or 0) + DEATH_MARGIN, wake) if due else None
 
     async def _renew(self) -> None:
         leases = [leased.lease for leased in self._leased.values()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -70,7 +71,7 @@ async def run_isolated(work: Coroutine[Any, Any, T]) -> T:
     ended: asyncio.Future[None] = (
         asyncio.get_running_loop().create_future()
     )  # less memory than asyncio.wait: some wait for days
-    running.add_done_callback(lambda _: None if ended.done() else ended.set_result(None))
+    running.add_done_callback(partial(_end, ended))
     try:
         await ended
     except asyncio.CancelledError:
@@ -84,6 +85,11 @@ async def run_isolated(work: Coroutine[Any, Any, T]) -> T:
     if running.cancelled():
         raise StrayCancellationError
     return running.result()
+
+
+def _end(ended: asyncio.Future[None], _: asyncio.Task[Any]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 async def run_shielded(work: Coroutine[Any, Any, T], *, seconds: float) -> T:

@@ -66,6 +66,7 @@ from services.store.store import Store
 from services.store.sync.accounts import new_account_id
 from services.store.sync.backlog import Waiting
 from services.store.sync.host_connections import HostUse, Open, Purpose
+from services.store.sync.leases import Heartbeats
 from services.store.sync.progress import AccountGroup, OpenBackfill, TroubleGroup
 from services.store.sync.status import AccountStatus, EpochReport, FolderReport
 
@@ -93,6 +94,7 @@ __all__ = [
     "FolderReport",
     "FolderTotals",
     "FoundEmail",
+    "Heartbeats",
     "HostUse",
     "KeyUses",
     "KnownUid",

@@ -15,7 +15,8 @@ from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
 from services.poller.copies.metrics import PollerMetrics
 from services.poller.supervisor import REVIEW_ROUNDS, Supervisor
-from services.store import Store
+from services.runtime.tasks import cancel_and_wait
+from services.store import Heartbeats, Store
 from tests.factories import account as account_of
 
 LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(50))
@@ -53,10 +54,12 @@ class Leases:
         self.during: Any = None
         self.changed: dict[str, Timestamp] = {}
         self.released: list[set[str]] = []
+        self.next_end: float | None = None
+        self.asked = 0
 
-    async def heartbeat(self, _poller: str) -> int:
-        """Report one poller."""
-        return 1
+    async def heartbeat(self, _poller: str) -> Heartbeats:
+        """Report this poller, and another if one is given that is about to be dead."""
+        return Heartbeats(1, self.next_end)
 
     async def share(self, _pollers: int) -> int:
         """Return everything."""
@@ -65,6 +68,7 @@ class Leases:
     async def acquire(self, poller: str, _share: int, *, at_most: int) -> list[Lease]:
         """Hand out the accounts whenever they are requested."""
         assert at_most
+        self.asked += 1
         if not self.wanted:
             return []
         self.wanted -= 1
@@ -259,3 +263,18 @@ async def test_accounts_are_released_together_and_none_waits_for_the_slowest() -
     assert calls < 30
     assert len(stub.leases.released) == calls + 1
     assert set().union(*stub.leases.released) == set(stub.leases.free)
+
+
+async def test_the_accounts_of_a_poller_that_dies_are_asked_for_when_its_leases_end() -> None:
+    """The next round comes then, not a third of a lease after the last one."""
+    stub = StubStore()
+    supervisor, _ = supervised(stub, lease_seconds=7200)
+    stub.leases.next_end = 0.01
+    renewing, following = supervisor.loops()
+    following.close()
+    leases = asyncio.create_task(renewing)
+    async with asyncio.timeout(60):
+        while stub.leases.asked < 3:  # noqa: ASYNC110 - the loop has nothing else to wait for
+            await asyncio.sleep(0.01)
+    await cancel_and_wait(leases)
+    await supervisor.stop()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -30,7 +30,7 @@ class MailboxEvents:
     flags: bool = False
     expunged: bool = False
     """Something was expunged from the open folder. The uids are requested again: moved mail should first be seen at its new place."""
-    others: set[bytes] = field(default_factory=set)
+    others: frozenset[bytes] = frozenset()
     """Raw names of other folders in which something changed (NOTIFY)."""
     at: datetime | None = None
     """When the first event came."""
@@ -58,7 +58,7 @@ class MailboxEvents:
             self.expunged, self.exists = True, None
         elif kind == "STATUS" and not data.endswith(b"}"):
             try:
-                self.others.update(answers.statuses([data]))
+                self.others |= answers.statuses([data]).keys()
             except answers.AnswerError:
                 self.everything = True
         elif kind in ("LIST", "STATUS"):  # a literal follows: look everywhere instead of reading on

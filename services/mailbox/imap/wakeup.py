@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 
 
 class Wakeup:
@@ -30,9 +31,9 @@ class Wakeup:
         """Take it back."""
         self._set = False
 
-    async def wait(self) -> None:
+    def wait(self) -> Coroutine[Any, Any, None]:
         """Wait until it is set."""
-        await wait_for_any(self)
+        return wait_for_any(self)
 
     def add(self, callback: Callable[[], None]) -> None:
         """Have something called whenever it is set, until ``remove``."""

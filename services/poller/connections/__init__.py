@@ -1,6 +1,7 @@
 """Who may connect to a mailbox and when: connections per account and server, pauses after failures, metrics.
 
-- ``connector``: open sessions, few log-ins at a time per server
+- ``connector``: open sessions
+- ``login_gate``: how many log-ins to a server run at the same time
 - ``connection_slots``: share an account's connections among its tasks
 - ``background_slots``: how many accounts do background work at the same time
 - ``budgets``: what a mail service allows in a span of time, shared by all pollers

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from services.mailbox.connection import MailServerError
@@ -62,23 +61,48 @@ class ConnectionSlots:
             self._backoff.connected()
             return session
 
-    @asynccontextmanager
-    async def session(self, *, bulk: bool = False) -> AsyncIterator[ImapSession]:
-        """Yield a connection, for background work (``bulk``) or for new mail.
+    def session(self, *, bulk: bool = False) -> LentSession:
+        """Lend a connection, for background work (``bulk``) or for new mail, to an ``async with`` block.
 
         It is dropped at the end of the block, or kept for the next task where it is the only one.
         """
-        async with self._free:
-            session, self._kept = self._kept, None
-            if session is None or session.closed:
-                session = await self._new(self.purpose(bulk=bulk))
-            started = monotonic()
-            try:
-                yield session
-                if self.single and not session.closed:
-                    self._kept = session
-            finally:
-                if session is not self._kept:
-                    session.discard()
-                if self._kept is not None or monotonic() - started > STEADY:
-                    self._backoff.reset()
+        return LentSession(self, self._free, bulk=bulk)
+
+    async def take(self, *, bulk: bool) -> ImapSession:
+        """Return the connection that was kept, or a new one."""
+        session, self._kept = self._kept, None
+        return await self._new(self.purpose(bulk=bulk)) if session is None or session.closed else session
+
+    def give_back(self, session: ImapSession, *, failed: bool, seconds: float) -> None:
+        """Keep a connection that was used for so many seconds, or drop it."""
+        if self.single and not failed and not session.closed:
+            self._kept = session
+        else:
+            session.discard()
+        if self._kept is not None or seconds > STEADY:
+            self._backoff.reset()
+
+
+class LentSession:
+    """A connection for an ``async with`` block. Idle mailboxes wait in it, and a generator would take four times the memory."""
+
+    __slots__ = ("_bulk", "_free", "_session", "_slots", "_started")
+
+    def __init__(self, slots: ConnectionSlots, free: asyncio.Semaphore, *, bulk: bool) -> None:
+        self._slots, self._free, self._bulk = slots, free, bulk
+
+    async def __aenter__(self) -> ImapSession:
+        await self._free.acquire()
+        try:
+            self._session = await self._slots.take(bulk=self._bulk)
+        except BaseException:
+            self._free.release()
+            raise
+        self._started = monotonic()
+        return self._session
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._slots.give_back(self._session, failed=kind is not None, seconds=monotonic() - self._started)
+        finally:
+            self._free.release()

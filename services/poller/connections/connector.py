@@ -16,10 +16,8 @@ from services.mailbox.oauth.token_refresh import TokenRefresher
 from services.mailbox.providers import Directory, Provider
 from services.poller.connections.budgets import AccountBudget, MeteredTraffic, ServiceBudgets
 from services.poller.connections.imap_metrics import ImapMetrics
+from services.poller.connections.login_gate import LoginGate
 from services.store import Purpose
-
-LOGINS = 5
-"""Concurrent log-ins to one server."""
 
 
 class Connector:
@@ -44,7 +42,7 @@ class Connector:
         self._commands = commands
         self._connects = connects
         self._metrics = metrics
-        self._logins: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(LOGINS))
+        self._logins: defaultdict[str, LoginGate] = defaultdict(LoginGate)
 
     def provider(self, account: Account) -> Provider | None:
         """Return the directory's entry for the account's mail service."""
@@ -132,16 +130,20 @@ class Connector:
         self, account: Account, credentials: Credentials, provider: Provider | None, budget: AccountBudget
     ) -> MailClient:
         await budget.login()
-        async with self._logins[f"{account.incoming.host}:{account.incoming.port}"]:
+        async with (gate := self._logins[f"{account.incoming.host}:{account.incoming.port}"]):
             call = self._connects.submit(connect_imap, account.incoming, credentials, policy=self._policy)
             try:
-                return await asyncio.wrap_future(call)
+                client = await asyncio.wrap_future(call)
             except asyncio.CancelledError:
                 call.add_done_callback(_shut_down)
                 raise
             except MailServerError as error:
+                if error.transient:
+                    gate.refused()
                 self._metrics.login_failed(account, provider, error.code.value)
                 raise
+            gate.worked()
+            return client
 
     def forget(self, account: Account) -> None:
         """Take no more note of an account that this process does not work on."""

@@ -6,9 +6,6 @@ be one per mailbox, and they may identify their owner.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 
 from schemas.accounts import Account
@@ -47,18 +44,16 @@ class ImapMetrics:
             registry=registry,
         )
         self._failing_accounts: dict[str, str] = {}
+        self._services: dict[str, ServiceTraffic] = {}
 
     def logged_in(self, account: Account, provider: Provider | None, stream: DeadlineSocket) -> ConnectionTraffic:
         """Note a log-in. Returns the observer that counts on its connection."""
         name = _name(provider)
         self._logins.labels(name).inc()
         self.forget(account.id)
-        return ConnectionTraffic(
-            stream,
-            self._connections.labels(name),
-            partial(self._commands.labels, name),
-            partial(self._bytes.labels, name),
-        )
+        if (service := self._services.get(name)) is None:
+            service = self._services[name] = ServiceTraffic(name, self._connections, self._commands, self._bytes)
+        return ConnectionTraffic(stream, service)
 
     def login_failed(self, account: Account, provider: Provider | None, reason: str) -> None:
         """Note a log-in that failed."""
@@ -74,38 +69,47 @@ class ImapMetrics:
             self._failing.labels(name).dec()
 
 
+class ServiceTraffic:
+    """What the connections to one mail service share."""
+
+    def __init__(self, name: str, connections: Gauge, commands: Summary, octets: Counter) -> None:
+        self._name, self._commands = name, commands
+        self.connections = connections.labels(name)
+        self.received, self.sent = octets.labels(name, "received"), octets.labels(name, "sent")
+        self._by_command: dict[str, Summary] = {}
+
+    def command(self, name: str) -> Summary:
+        """Return what is known of a command."""
+        if (known := self._by_command.get(name)) is None:
+            known = self._by_command[name] = self._commands.labels(self._name, name)
+        return known
+
+
 class ConnectionTraffic:
     """Counts on one connection from its start."""
 
-    def __init__(
-        self,
-        stream: DeadlineSocket,
-        connections: Gauge,
-        commands: Callable[[str], Summary],
-        octets: Callable[[str], Counter],
-    ) -> None:
-        self._stream = stream
-        self._connections = connections
-        self._commands = commands
-        self._received, self._sent = octets("received"), octets("sent")
+    __slots__ = ("_counted", "_service", "_stream")
+
+    def __init__(self, stream: DeadlineSocket, service: ServiceTraffic) -> None:
+        self._stream, self._service = stream, service
         self._counted = (0, 0)
-        connections.inc()
+        service.connections.inc()
         self._count()
 
     def command(self, name: str, seconds: float) -> None:
         """Note a command, answered or failed, and the octets since the one before."""
-        self._commands(name).observe(seconds)
+        self._service.command(name).observe(seconds)
         self._count()
 
     def closed(self) -> None:
         """Note the end; call it once."""
-        self._connections.dec()
+        self._service.connections.dec()
         self._count()
 
     def _count(self) -> None:
         before, self._counted = self._counted, (self._stream.received, self._stream.sent)
-        self._received.inc(self._counted[0] - before[0])
-        self._sent.inc(self._counted[1] - before[1])
+        self._service.received.inc(self._counted[0] - before[0])
+        self._service.sent.inc(self._counted[1] - before[1])
 
 
 def _name(provider: Provider | None) -> str:

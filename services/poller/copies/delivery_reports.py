@@ -95,15 +95,15 @@ async def _ask(
 ) -> dict[int, T]:
     """Ask for mails. Those that may have broken the connection are asked for alone, and after some attempts no more."""
     failures, found = context.suspects.reports, dict[int, T]()
-    innocent = [uid for uid in uids if not failures[session.selected, uid]]
+    innocent = [uid for uid in uids if (session.selected, uid) not in failures]
     groups = [innocent[start : start + most] for start in range(0, len(innocent), most)]
-    for group in [*groups, *([uid] for uid in uids if 0 < failures[session.selected, uid] < FAILURES)]:
+    for group in [*groups, *([uid] for uid in uids if 0 < failures.get((session.selected, uid), 0) < FAILURES)]:
         closed, folder = session.closed, session.selected
         try:
             found |= await ask(group)
         except (ConnectionLostError, RefusedError) as error:
             if not closed and not (isinstance(error, RefusedError) and error.throttled):
-                failures.update((folder, uid) for uid in group)
+                failures |= {(folder, uid): failures.get((folder, uid), 0) + 1 for uid in group}
             raise
     return found
 

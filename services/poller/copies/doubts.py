@@ -7,11 +7,10 @@ of a mail on its row. It takes several attempts, some time apart, until the row 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING
 
 from schemas.ledger import MISSING, SHORT, UNAVAILABLE, UNREADABLE, WITHHELD, RowState
@@ -35,12 +34,13 @@ class Suspects:
     def __init__(self) -> None:
         self._group: dict[tuple[str, int], int] = {}
         """By folder and uid, the request that it is asked for in."""
-        self._numbers = count()
-        self.long_headers = Counter[tuple[bytes | None, int]]()
+        self._groups = 0
+        """How many there were so far."""
+        self.long_headers: dict[tuple[bytes | None, int], int] = {}
         """By folder and uid, how often the connection was lost over the rest of a long header."""
-        self.reports = Counter[tuple[bytes | None, int]]()
+        self.reports: dict[tuple[bytes | None, int], int] = {}
         """By folder and uid, how often the connection was lost over the parts of a bounce."""
-        self.unsafe: set[str] = set()
+        self.unsafe = frozenset[str]()
         """Ids of folders in which a request for all new mail failed."""
 
     def split(self, folder: str, uids: Sequence[int]) -> list[list[int]]:
@@ -66,8 +66,8 @@ class Suspects:
                 raise
             size = -(-len(uids) // PARTS)
             for start in range(0, len(uids), size):
-                number = next(self._numbers)
-                self._group |= {(folder, uid): number for uid in uids[start : start + size]}
+                self._group |= dict.fromkeys(((folder, uid) for uid in uids[start : start + size]), self._groups)
+                self._groups += 1
             if len(uids) == 1:
                 await alone(UNAVAILABLE if isinstance(error, RefusedError) else UNREADABLE)
             raise

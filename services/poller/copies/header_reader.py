@@ -130,9 +130,11 @@ async def _complete(context: AccountContext, session: ImapSession, message: Fetc
     while len(data) <= MAX_HEADER:
         size = min(PIECE, MAX_HEADER + 1 - len(data))
         try:
-            piece = await session.header_rest(message.uid, len(data), size) if failures[copy] < FAILURES else None
+            piece = (
+                await session.header_rest(message.uid, len(data), size) if failures.get(copy, 0) < FAILURES else None
+            )
         except (ConnectionLostError, RefusedError) as error:
-            failures[copy] += not (isinstance(error, RefusedError) and error.throttled)
+            failures[copy] = failures.get(copy, 0) + (not (isinstance(error, RefusedError) and error.throttled))
             raise
         if piece is None:
             return _Block(message, bytes(data), whole=False, withheld=True)

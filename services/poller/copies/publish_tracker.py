@@ -36,7 +36,7 @@ class PublishTracker:
 
     def __init__(self, context: AccountContext) -> None:
         self._context = context
-        self._claimed: set[str] = set()
+        self._claimed = frozenset[str]()
         self._confirmed: list[str] = []
         self._marking: asyncio.Task[None] | None = None
         self._publishing: dict[asyncio.Task[int], set[str]] = {}
@@ -44,14 +44,12 @@ class PublishTracker:
     def claim(self, rows: Iterable[Row]) -> list[Row]:
         """Claim the rows that no other task has claimed, and return them."""
         mine = [row for row in rows if row.id not in self._claimed]
-        self._claimed.update(row.id for row in mine)
+        self._claimed = self._claimed.union(row.id for row in mine)
         return mine
 
     def release(self, rows: Iterable[Row]) -> None:
         """Release rows. Those being published, or confirmed but not yet marked, stay claimed until they are marked."""
-        self._claimed.difference_update(
-            {row.id for row in rows}.difference(self._confirmed, *self._publishing.values())
-        )
+        self._claimed -= {row.id for row in rows}.difference(self._confirmed, *self._publishing.values())
 
     async def settle(self) -> None:
         """Wait until every confirmed row is marked, or could not be."""
@@ -79,7 +77,7 @@ class PublishTracker:
                 except Exception as error:  # noqa: BLE001 - the rows are still planned
                     self._context.log.warning("published rows not marked", rows=len(ids), error=type(error).__name__)
                 finally:
-                    self._claimed.difference_update(ids)
+                    self._claimed = self._claimed.difference(ids)
                     del self._confirmed[: len(ids)]
         finally:
             self._marking = None
@@ -102,7 +100,7 @@ class PublishTracker:
 
     def _published(self, task: asyncio.Task[int]) -> None:
         # The claiming task releases unconfirmed rows; if it was cancelled, this does.
-        self._claimed.difference_update(self._publishing.pop(task).difference(self._confirmed))
+        self._claimed -= self._publishing.pop(task).difference(self._confirmed)
         if not task.cancelled():
             task.exception()  # retrieved here because a cancelled caller does not
 

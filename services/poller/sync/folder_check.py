@@ -29,10 +29,10 @@ class FolderCheck:
         ``room`` is how many commands a round may take; ``idles`` is whether the server announces what happens in the primary folder.
         """
         listed, statuses = None, Statuses()
-        hints, self._rounds.hints = self._rounds.hints, set()
+        hints, self._rounds.hints = self._rounds.hints, frozenset()
         if everything or self._rounds.list_due or self.tracker.doubtful:
             listed, statuses = await self._list()
-        self._sync.nonexistent.clear()
+        self._sync.nonexistent = frozenset()
         changed, compared, partial = await self._look(statuses, hints, room, everything=everything, idles=idles)
         if not (self._sync.shrunk and partial):
             await self._sync.all(changed)
@@ -50,7 +50,7 @@ class FolderCheck:
         return self._rounds.keep({folder.id for folder in self._context.selected})
 
     async def _look(
-        self, statuses: Statuses, hints: set[str], room: int, *, everything: bool, idles: bool
+        self, statuses: Statuses, hints: frozenset[str], room: int, *, everything: bool, idles: bool
     ) -> tuple[list[str], list[str], bool]:
         """Return the ids of folders that changed, those whose flags should be compared, and whether others were not asked about."""
         changed = await self._changed_open(hints, everything=everything, idles=idles, told=bool(statuses))
@@ -76,7 +76,7 @@ class FolderCheck:
         await self.tracker.add_new(listed)
         return listed, statuses
 
-    async def _changed_open(self, hints: set[str], *, everything: bool, idles: bool, told: bool) -> list[str]:
+    async def _changed_open(self, hints: frozenset[str], *, everything: bool, idles: bool, told: bool) -> list[str]:
         """Return the open folder, if it should be checked: its STATUS may be stale (RFC 3501 section 6.3.10)."""
         opened = next((one for one in self._context.selected if one.raw_name == self._session.selected), None)
         if opened is None:

@@ -56,7 +56,7 @@ class FolderRounds:
         """``poll`` is how many seconds one round takes."""
         self.poll = poll
         self.turns: defaultdict[str, FolderTurn] = defaultdict(FolderTurn)
-        self.hints: set[str] = set()
+        self.hints = frozenset[str]()
         """Ids of folders that changed, as another connection says."""
         self.announced = Wakeup()
         """Set while one folder is idled on, and the server announces nothing of the others."""

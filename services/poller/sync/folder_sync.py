@@ -24,9 +24,9 @@ class FolderSync:
         self._session = session
         self._rounds = rounds
         self.live = live
-        self.unseen: set[str] = set()
+        self.unseen = frozenset[str]()
         """Ids of folders where mail was announced and none with a new uid was found."""
-        self.nonexistent: set[str] = set()
+        self.nonexistent = frozenset[str]()
         """Ids of folders that do not exist, though the server may list them."""
         self.shrunk = False
         """Whether mail has left a folder: it may be in another one."""
@@ -67,7 +67,7 @@ class FolderSync:
             if error.throttled:
                 raise
             if error.nonexistent:
-                self.nonexistent.add(folder.id)
+                self.nonexistent |= {folder.id}
             return None
 
     async def open(self, folder: Folder) -> tuple[Folder, Selected] | None:
@@ -78,7 +78,7 @@ class FolderSync:
             if error.throttled:
                 raise
             if error.nonexistent:
-                self.nonexistent.add(folder.id)
+                self.nonexistent |= {folder.id}
             self._context.log.info("folder cannot be opened", folder=folder.id, error=str(error)[:100])
             return None
 
@@ -130,7 +130,7 @@ class FolderSync:
             folder, selected.exists
         ):
             self._session.selected = None  # what the server reported meanwhile is not in the snapshot below
-        self.unseen.discard(folder.id)
+        self.unseen -= {folder.id}
         folder = self._context.folders.get(folder.id, folder)
         fresh = seen is None or seen.uidvalidity != selected.uidvalidity
         named = self._session.announces_vanished and selected.highestmodseq

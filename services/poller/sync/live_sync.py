@@ -83,12 +83,12 @@ class LiveSync:
                 count += await self._take(folder, messages, window[-1] + 1, noticed_at)
                 folder = self._context.folders[folder.id]
             if folder.id in suspects.unsafe:
-                suspects.unsafe.discard(folder.id)
+                suspects.unsafe -= {folder.id}
                 return count
         try:
             messages = await self._session.newest(folder.live_next)
         except ConnectionLostError:
-            suspects.unsafe.add(folder.id)
+            suspects.unsafe |= {folder.id}
             raise
         if messages:
             count += await self._take(folder, messages, messages[-1].uid + 1, noticed_at)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from services.mailbox.imap import (
@@ -18,7 +17,7 @@ from services.mailbox.imap import (
 )
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
-from services.poller.sync.command_pace import CHECK_RATE, EVENT_RATE, CommandPace
+from services.poller.sync.command_pace import CHECK_RATE, EVENT_RATE, CommandPace, PacedBlock
 from services.poller.sync.folder_check import FolderCheck
 from services.poller.sync.folder_rounds import FolderRounds
 from services.poller.sync.folder_snapshot import FolderSnapshot
@@ -78,7 +77,7 @@ class MailboxWatcher:
         everything = True
         while True:
             self._wake.clear()
-            async with self._paced(self._check_pace if starting == set() else None):
+            with self._paced(self._check_pace if starting == set() else None):
                 await self.check(everything=everything)
             unknown = {folder.id for folder in self.rounds.unknown(self._context.selected)}
             starting = unknown if starting is None else starting & unknown
@@ -91,7 +90,7 @@ class MailboxWatcher:
             everything = False
             end = monotonic() + (AT_ONCE if starting else self._pause_seconds)
             while (left := end - monotonic()) > 0 and not self._wake.is_set():
-                async with self._paced(self._event_pace):
+                with self._paced(self._event_pace):
                     events = await self._wait(left)
                     if events is None or events.everything or events.expunged:
                         everything = everything or events is not None
@@ -109,17 +108,8 @@ class MailboxWatcher:
         pause = min(SOON, self.rounds.poll) if self.folders.tracker.doubtful else self.rounds.poll
         return max(pause, self._check_pace.seconds)
 
-    @asynccontextmanager
-    async def _paced(self, pace: CommandPace | None) -> AsyncIterator[None]:
-        """Note what the commands of the block cost, unless they brought mail: a server may report changes for ever that are none."""
-        commands, mails = self._session.commands, self.sync.live.taken
-        try:
-            yield
-        finally:
-            if pace is not None and self.sync.live.taken > mails:
-                pace.refill()
-            elif pace is not None:
-                pace.spend(self._session.commands - commands)
+    def _paced(self, pace: CommandPace | None) -> PacedBlock:
+        return PacedBlock(pace, self._session, self.sync.live)
 
     async def check(self, *, everything: bool = True) -> None:
         """Check every folder (of many, the busiest), or take one round: the folders whose turn it is."""
@@ -140,7 +130,7 @@ class MailboxWatcher:
             folder, selected = opened
             events.exists = selected.exists
             if FolderSnapshot.of_selected(selected) != self.rounds.turns[folder.id].snapshot:
-                self.rounds.hints.add(folder.id)
+                self.rounds.hints |= {folder.id}
                 return None
         for line in self._session.unsolicited():  # sent with the answers to other commands: IDLE does not repeat it
             events.add(line)
@@ -173,9 +163,9 @@ class MailboxWatcher:
         moment = events.at or now()
         folder = primary(self._context.selected)
         if folder is not None and folder.raw_name == self._session.selected:
-            events.others.discard(folder.raw_name)
+            events.others -= {folder.raw_name}
             if events.new and not await self.sync.live.new_mail(folder, noticed_at=moment):
-                self.sync.unseen.add(folder.id)
+                self.sync.unseen |= {folder.id}
             if events.flags:
                 await self.sync.live.flags(self._context.folders[folder.id])
             if events.new or events.flags:

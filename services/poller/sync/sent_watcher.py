@@ -101,7 +101,7 @@ class SentWatcher:
             session.exists = events.exists
             if events:
                 if not events.expunged:  # what was deleted may be in another folder: that is looked for everywhere
-                    self._rounds.hints.add(folder.id)
+                    self._rounds.hints |= {folder.id}
                 self._wake.set()
             if monotonic() - started > LONGEST_REST:
                 self._rest.reset()

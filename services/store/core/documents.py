@@ -85,10 +85,23 @@ def decode(kind: type[M], document: Mapping[str, Any]) -> M:
     """Return the model of a document, without fields that the model does not know."""
     key = _KEYS.get(kind)
     made = kind.model_validate({**document, key: document["_id"]} if key else document)
-    # pydantic notes in a set of its own which fields each model was given. A poller keeps thousands that were given all.
-    if len(fields := made.model_fields_set) == len(kind.model_fields):
-        object.__setattr__(made, "__pydantic_fields_set__", _ALL_FIELDS.setdefault(kind, fields))
+    share_field_names(made)
     return made
+
+
+def share_field_names(model: Contract) -> None:
+    """Have a model, and those in it, share the set of their fields' names with all others of their kinds.
+
+    pydantic notes in a set of its own which fields each model was given. A poller keeps thousands that were given all.
+    """
+    kind = type(model)
+    if len(fields := model.model_fields_set) == len(kind.model_fields):
+        object.__setattr__(model, "__pydantic_fields_set__", _ALL_FIELDS.setdefault(kind, fields))
+    if kind is Account:
+        for value in vars(model).values():
+            for part in value if isinstance(value, tuple) else (value,):
+                if isinstance(part, Contract):
+                    share_field_names(part)
 
 
 def encode_email(email: Email) -> Doc:

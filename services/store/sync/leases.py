@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from bson import ObjectId, Timestamp
 from pymongo import UpdateOne
@@ -11,11 +12,19 @@ from pymongo import UpdateOne
 from schemas.accounts import AccountState, Lease
 from services.store.core.collections import Collections
 from services.store.core.config import StoreConfig
-from services.store.core.documents import Doc, now
+from services.store.core.documents import Doc, now, share_field_names
 from services.store.core.fence import Fence
 
 _DEAD_AT_ONCE = 1000
 _FRESH = timedelta(minutes=1)
+
+
+class Heartbeats(NamedTuple):
+    """The pollers that are alive."""
+
+    alive: int
+    next_end: float | None
+    """In how many seconds another one is dead if it stays silent; None if there is no other."""
 
 
 class Leases:
@@ -27,11 +36,15 @@ class Leases:
         self._pollers = collections.pollers
         self._ttl = int(config.lease_seconds * 1000)
 
-    async def heartbeat(self, poller: str) -> int:
-        """Record that a poller is alive. Returns how many are, including this one."""
+    async def heartbeat(self, poller: str) -> Heartbeats:
+        """Record that a poller is alive. Returns which are, including this one."""
         await self._pollers.update_one({"_id": poller}, [{"$set": {"at": "$$NOW"}}], upsert=True)
-        alive = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", self._ttl]}]}}
-        return max(1, await self._pollers.count_documents(alive))
+        left: Doc = {"left": {"$subtract": [{"$add": ["$at", self._ttl]}, "$$NOW"]}}
+        found = [
+            one async for one in await self._pollers.aggregate([{"$project": left}, {"$match": {"left": {"$gt": 0}}}])
+        ]
+        others = [one["left"] / 1000 for one in found if one["_id"] != poller]
+        return Heartbeats(len(others) + 1, min(others, default=None))
 
     async def leave(self, poller: str) -> None:
         """Record that a poller ends, so that the others take over its share at once."""
@@ -112,6 +125,7 @@ class Leases:
         taken: list[Lease] = []
         async for document in self._accounts.find(mine, {"lease.token": 1}):
             lease = Lease(account=document["_id"], holder=poller, token=document["lease"]["token"])
+            share_field_names(lease)
             self._fence.bind(lease, sessions.pop(lease.account)[0])
             taken.append(lease)
         for session, _ in sessions.values():

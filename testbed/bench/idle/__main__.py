@@ -29,9 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--dialect", default="FULL", help="of the server; FULL+NOTIFY adds to it (default: %(default)s)"
     )
+    parser.add_argument(
+        "--set", action="append", default=[], type=_setting, metavar="NAME=VALUE", dest="settings",
+        help="a setting of the pollers, such as LEADMAIL_POLL_SECONDS=60; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--logs", type=Path, help="a folder for the pollers' logs, to be kept")
     options = parser.parse_args(arguments)
-    plan = IdlePlan(options.accounts, options.pollers, options.mails, options.seconds, options.dialect)
+    plan = IdlePlan(
+        options.accounts, options.pollers, options.mails, options.seconds, options.dialect, dict(options.settings)
+    )
     # Each connection is a file on both sides.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -50,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     width = max(len(what) for what, _ in lines)
     print("\n".join(f"| {what:<{width}} | {value} |" for what, value in lines), flush=True)  # noqa: T201 - a command's output
     return 0
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.startswith("LEADMAIL_"):
+        raise argparse.ArgumentTypeError("give LEADMAIL_NAME=VALUE")
+    return name, value
 
 
 def _say(sentence: str) -> None:

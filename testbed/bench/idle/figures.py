@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -18,6 +19,8 @@ class IdlePlan:
     seconds: float
     """At rest."""
     dialect: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of the pollers, in the place of their defaults."""
     seed: int = 1
 
 

@@ -124,7 +124,7 @@ async def run(
 ) -> IdleFigures:
     """Measure, and return the figures."""
     name = f"idle-{secrets.token_hex(4)}"
-    environment = {**settings_of(servers, name), "LEADMAIL_CA_FILE": str(certificates.ca)}
+    environment = {**settings_of(servers, name), "LEADMAIL_CA_FILE": str(certificates.ca), **plan.settings}
     spawner = Spawner()
     pollers = Pollers(spawner, environment, logs)
     url = environment["LEADMAIL_RABBITMQ_URL"]

@@ -13,6 +13,7 @@ def test_models_that_were_given_every_field_share_the_set_of_their_names() -> No
     one, other = decode(Account, document), decode(Account, document)
     assert one == other
     assert one.model_fields_set is other.model_fields_set
+    assert one.incoming.model_fields_set is other.incoming.model_fields_set
     changed = one.model_copy(update={"epoch": 7})
     assert (changed.epoch, one.epoch) == (7, 0)
     assert changed.model_fields_set is not one.model_fields_set

@@ -25,15 +25,28 @@ async def test_accounts_are_shared_out_evenly_and_never_twice(store: Store) -> N
     """Two pollers that acquire their share at the same time get all accounts, each account once."""
     for number in range(5):
         await store.accounts.add(account(f"a{number}@corp.com"))
-    assert await store.leases.heartbeat("p1") == 1
+    assert await store.leases.heartbeat("p1") == (1, None)
     live = await store.leases.heartbeat("p2")
-    share = await store.leases.share(live)
-    assert (live, share) == (2, 3)
+    share = await store.leases.share(live.alive)
+    assert (live.alive, share) == (2, 3)
     first, second = await asyncio.gather(store.leases.acquire("p1", share), store.leases.acquire("p2", share))
     assert sorted((len(first), len(second))) == [2, 3]
     assert len({lease.account for lease in first + second}) == 5
     everything = [lease.account for lease in first + second]
     assert set(await store.accounts.of_holder("p1", everything)) == {lease.account for lease in first}
+
+
+async def test_a_poller_knows_when_the_next_one_is_dead(world: World, store: Store) -> None:
+    """The one that was silent for longest, if no word comes from it. Dead ones, and the poller itself, do not count."""
+    for name in ("mine", "first", "second", "dead"):
+        await store.leases.heartbeat(name)
+    pollers = world.database["pollers"]
+    for name, ahead in (("first", 30_000), ("second", 60_000), ("dead", -60_000)):
+        await pollers.update_one({"_id": name}, [{"$set": {"at": {"$add": ["$$NOW", ahead]}}}])
+    found = await store.leases.heartbeat("mine")
+    assert found.alive == 3
+    assert found.next_end is not None
+    assert found.next_end < 40
 
 
 async def test_a_new_account_is_noticed_until_a_poller_leases_it(store: Store) -> None:

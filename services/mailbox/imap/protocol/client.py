@@ -24,8 +24,9 @@ class MailClient(IMAPClient):  # type: ignore[misc]  # imapclient has no types
         """Wrap a connected protocol object; ``read_timeout`` (seconds) bounds one silent wait."""
         self.protocol = protocol
         super().__init__(protocol.host, protocol.port, ssl=False, timeout=SocketTimeout(read_timeout, read_timeout))
-        # IMAPClient has just set imaplib's debug level to its highest.
+        # IMAPClient has just set imaplib's debug level to its highest, and given it a logger of its own.
         protocol.debug = 0
+        vars(protocol).pop("_mesg", None)
 
     def command(self, name: str, *arguments: bytes, own: tuple[str, ...] = ()) -> Answers:
         """Run a command that takes no uids and return the untagged responses. 8-bit arguments travel as literals.
