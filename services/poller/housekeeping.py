@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import structlog
 
 from schemas.ledger import RowState
+from services.poller.free_memory import SECONDS as TRIM_SECONDS
+from services.poller.free_memory import release_free_memory
 from services.poller.leased_account import LeasedAccount
 from services.runtime.periodic import periodic
 from services.store import LeaseLostError, Store
@@ -53,7 +56,12 @@ class Housekeeping:
             periodic("stale rows", self.replan_stale, seconds=replan, log=self._log, at_once=False),
             periodic("comparisons", self.compare, seconds=min(COMPARE_SECONDS, self._reconcile / 4), log=self._log),
             periodic("old marks", self.look_for_marks, seconds=marks, log=self._log),
+            periodic("free memory", self.trim, seconds=TRIM_SECONDS, log=self._log, at_once=False),
         )
+
+    async def trim(self) -> None:
+        """Give memory back that a start or a backfill took."""
+        await asyncio.to_thread(release_free_memory)
 
     async def replan_stale(self) -> None:
         """Have rows fetched again that have been without a final state for too long."""
