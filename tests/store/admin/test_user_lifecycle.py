@@ -9,7 +9,7 @@ import pytest
 
 from schemas.accounts import Account, AccountState, AddressProof, ProofKind
 from schemas.sharing import Mode
-from services.store import NotAllowedError, NotFoundError, Store
+from services.store import NotAllowedError, NotFoundError, ProvisionedGroup, Store
 from services.store.admin import user_lifecycle
 from tests.store.fixtures import START, World, content
 
@@ -200,6 +200,29 @@ async def test_a_removal_is_audited(world: World, store: Store, how: str) -> Non
     transfers = [entry for entry in await entries(store, f"account:{mine.id}") if entry[0] == "account.transfer"]
     wanted = [("account.transfer", ADMIN, {"before": ANN, "after": BOB})] if heir else []
     assert transfers == wanted
+
+
+async def test_a_removed_user_is_in_no_group(world: World, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They leave their groups with their document, or not at all."""
+    for user in (ANN, BOB):
+        await world.user(user)
+    for name in ("sales", "support"):
+        group = ProvisionedGroup(id=name, name=name, members=(ANN, BOB), created_at=START)
+        await store.groups.add(group, administrators="administrators", by=ADMIN)
+    add = store.audit.add
+
+    async def fail(action: str, **values: Any) -> None:
+        if action == "user.remove":
+            raise ConnectionError
+        await add(action, **values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.audit, "add", fail)
+        with pytest.raises(ConnectionError):
+            await store.user_lifecycle.remove(ANN, by=ADMIN)
+    assert [group.members for group in await store.groups.get_all()] == [(ANN, BOB)] * 2
+    await store.user_lifecycle.remove(ANN, by=ADMIN)
+    assert [group.members for group in await store.groups.get_all()] == [(BOB,)] * 2
 
 
 async def test_each_mailbox_of_a_removed_user_ends_disconnected(world: World, store: Store) -> None:
