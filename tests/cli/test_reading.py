@@ -109,7 +109,10 @@ def test_a_mail_that_bounced(deployment: Deployment) -> None:
         match = (Match(address=KIM, role=Role.FROM),)
         addition = LinkAddition(bounce.key, record.ref, START, bounce.thread, match, ANNA, ids=bounce.thread_ids)
         await store.links.save_many([addition])
-        await store.matcher_ledger.finish([RowOutcome(row(account.id, 3).id, RowState.ATTACHED, email=bounce.key)])
+        known = RowState.QUARANTINED
+        await store.matcher_ledger.finish(
+            [RowOutcome(row(account.id, 3).id, RowState.ATTACHED, email=bounce.key, before=known)]
+        )
 
     deployment.store(arrives)
     shown = " ".join(deployment.ok("email", "show", OFFER.key, "--viewer", ANNA).split())
@@ -124,7 +127,8 @@ def test_what_is_wrong_with_a_copy(deployment: Deployment) -> None:
     async def damaged(store: Store, box: SecretBox) -> None:
         (account,) = await store.accounts.get_all()
         defects = ("address:to", "charset:gb2312", "date:guessed", "charset:gb2312")
-        outcome = RowOutcome(row(account.id, 1).id, RowState.ATTACHED, email=OFFER.key, defects=defects)
+        attached = RowState.ATTACHED
+        outcome = RowOutcome(row(account.id, 1).id, attached, email=OFFER.key, defects=defects, before=attached)
         await store.matcher_ledger.finish([outcome])
 
     deployment.store(damaged)

@@ -258,7 +258,8 @@ async def test_a_copy_that_is_fetched_again_leaves_its_former_key(world: World) 
     (row,) = [copy for copy in world.copies.values() if copy.source.account == shared.id]
     await world.match(await world.copy(private, row.content))
     assert await world.store.matcher_ledger.replan_former(shared.id) == 1
-    again = row.model_copy(update={"content": parsed.content, "former_key": former, "head": parsed.head})
+    fetched = {"id": f"{row.source.id}/2/parsed", "content": parsed.content, "former_key": former, "head": parsed.head}
+    again = row.model_copy(update=fetched)
     await put(world, parsed.content.key)
     await world.match(again)
     assert [line.email for line in (await world.store.reading.visible_emails(EVE, record)).emails] == [
