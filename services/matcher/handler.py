@@ -14,6 +14,7 @@ from services.matcher.completion import complete
 from services.matcher.linking.changes import Orphans
 from services.matcher.linking.decisions import decide
 from services.matcher.linking.effects import apply
+from services.matcher.linking.kept_threads import Grown, HeldMail, grow
 from services.matcher.linking.lookups import look_up
 from services.matcher.linking.relinking import relink
 from services.matcher.linking.summaries import SummaryKeeper
@@ -47,8 +48,11 @@ async def handle(
     batch = [delivery.message for delivery in deliveries]
     view, gone, repeats = await look_up(batch, store), frozenset[str](), 0
     states: dict[str, RowState | None] = {}
+    threads = list[Grown]()
     while True:
         decided = decide(batch, view, gone, states)
+        held = [HeldMail(link.owner, decided.attached[link.email].message_id, link.ids) for link in decided.links]
+        threads.append(await grow(held, view.withdrawn, store))
         late, changed, recheck = await apply(decided, store=store, summaries=summaries)
         present, lacking = await asyncio.gather(look_up(batch, store, view), store.links.lacking(decided.links))
         if not lacking and not changed and late <= gone and present.without(decided.live) == view.without(decided.live):
@@ -66,6 +70,9 @@ async def handle(
     recheck |= await store.emails.existing((decided.dropped | former) - recheck)
     if recheck:
         await relink(recheck, store=store, summaries=summaries, orphans=Orphans.REMOVE)
+    if naming := set[str]().union(*(thread.emails for thread in threads)):
+        await relink(naming, store=store, summaries=summaries)
+    await store.pending_work.done([work for thread in threads for work in thread.work])
     await store.blob_refs.release(decided.dropped)
     completed = await complete({(mail.source.account, mail.epoch) for mail in batch if mail.epoch}, store=store)
     if on_stored is not None:

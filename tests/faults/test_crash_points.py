@@ -43,7 +43,7 @@ COMMANDS = (
         "identities.bind",
         *("groups._save", "scim_tokens.add", "scim_tokens.revoke"),
     ),
-    *("withdrawals.add", "withdrawals.remove"),
+    "withdrawals.remove",
     *("deleted_emails.drop_account", "deleted_emails.keep", "deleted_emails.restore"),
     *(
         "key_rotation.extend_emails",
@@ -94,6 +94,7 @@ NO_STAGE = {
     **dict.fromkeys(
         ("budgets.take", "host_connections._write"), "a mail service with limits, which the poller's tests have"
     ),
+    "withdrawals.add": "a person's command, or mail of a thread kept private, which the matcher's tests have",
     "account_tokens.release": "a token server that refuses, which the poller's tests have",
     "account_troubles.note": "a mail server that refuses, which the poller's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",

@@ -12,6 +12,7 @@ Pure:
 
 With the database:
 
+- ``kept_threads``: lets threads that holders keep private grow with their mail
 - ``lookups``, ``effects``: read what ``decisions`` needs, and store the result
 - ``relinking``: reads evidence and applies changes until nothing differs
 - ``summaries``: brings the summaries of records up to date

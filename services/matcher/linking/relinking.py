@@ -14,6 +14,7 @@ from schemas.errors import TransientError
 from schemas.records import RecordRef
 from services.matcher.linking.changes import Changes, Orphans, compare
 from services.matcher.linking.evidence import Evidence, gather, text_of
+from services.matcher.linking.kept_threads import HeldMail, grow
 from services.matcher.linking.lookups import ancestors_of
 from services.matcher.linking.rule import copy_links
 from services.matcher.linking.summaries import SummaryKeeper
@@ -33,6 +34,8 @@ class _Progress:
     """Of emails whose threads are to be updated."""
     holder_changes: dict[str, set[str]] = field(default_factory=dict)
     """Message-IDs of emails whose threads are to be updated in the mail of some users."""
+    emails: set[str] = field(default_factory=set)
+    """Emails that name a mail which was not of a thread kept private before."""
     records: set[RecordRef] = field(default_factory=set)
     work: list[WorkId] = field(default_factory=list)
     """Pending work to mark as done after the rest."""
@@ -41,12 +44,12 @@ class _Progress:
 
     async def next_generation(self, store: Store) -> list[str]:
         """Replan unmatched copies of the threads, and return the emails to relink next."""
-        ids, changes = self.message_ids, self.holder_changes
-        self.message_ids, self.holder_changes = set(), {}
+        ids, changes, naming = self.message_ids, self.holder_changes, self.emails
+        self.message_ids, self.holder_changes, self.emails = set(), {}, set()
         related = await affected_by_threads(ids, store, keep=self.unmatched)
         owners = {owner for several in changes.values() for owner in several}
         related += await affected_by_threads(changes.keys() - ids, store, keep=self.unmatched, owners=owners)
-        return list(dict.fromkeys(related))
+        return list(dict.fromkeys((*related, *sorted(naming))))
 
 
 async def relink(
@@ -112,6 +115,9 @@ async def _settle(keys: Sequence[str], store: Store, orphans: Orphans, expire: b
     for _ in range(_ROUNDS):
         evidence = await gather(keys, store)
         changes = compare(keys, evidence, orphans, expire=expire)
+        grown = await grow(_held(changes, evidence), evidence.withdrawn, store)
+        progress.emails |= grown.emails
+        progress.work += grown.work
         if not changes.needed:
             await store.emails.mark_unlinked(changes.unlinked, changes.linked)
             return
@@ -137,6 +143,19 @@ async def _settle(keys: Sequence[str], store: Store, orphans: Orphans, expire: b
             progress.holder_changes.setdefault(name, set()).update(owners)
         progress.records |= changes.records
     raise TransientError("others keep changing the same links")
+
+
+def _held(changes: Changes, evidence: Evidence) -> list[HeldMail]:
+    """Return the emails by those who hold them, as the changes leave it."""
+    links = {link.id: link for several in evidence.links.values() for link in several}
+    links |= {link.id: link for link in changes.sets}
+    owned = {(link.email, owner) for link in links.values() for owner in link.owners}
+    owned |= {(addition.email, addition.owner) for addition in changes.additions}
+    return [
+        HeldMail(owner, email.message_id, email.thread_ids)
+        for key, owner in owned
+        if (email := evidence.emails.get(key)) is not None
+    ]
 
 
 async def _apply(changes: Changes, store: Store) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -98,6 +98,11 @@ class Links:
         async for document in self._links.find({"email": {"$in": wanted}}).sort("_id", 1):
             links.setdefault(document["email"], []).append(decode(Link, document))
         return links
+
+    async def emails_naming(self, owner: str, ids: Collection[str]) -> set[str]:
+        """Return the keys of a user's own emails on records that have one of the ids (``identity.thread_ids``). For the pipeline only."""
+        found = self._links.find({"own_ids": {"$in": own_ids([owner], ids)}}, {"email": 1}).hint("ids_own")
+        return {one["email"] async for one in found}
 
     async def of_record(self, record: RecordRef, *, batch: int = 500) -> AsyncIterator[list[Link]]:
         """Iterate, in batches, over every link of a record. For the pipeline only: users read through ``store.reading``."""

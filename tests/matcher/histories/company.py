@@ -252,6 +252,28 @@ class Company:
         """Let a user's mailboxes go to another one, and with them what the user keeps private."""
         self.withdrawn |= {(heir, what) for owner, what in self.withdrawn if owner == user}
 
+    def grow_private_threads(self) -> None:
+        """Let threads kept private grow: "it also covers mail still to come that names one of its emails", which is then one of them.
+
+        Only by the Message-ID of such a mail: what it names besides is not of the thread.
+        """
+        links = self.linked()
+        held = [
+            (self.mailboxes[copy.mailbox].owner, letter)
+            for name, letter in self.letters.items()
+            for copy in self.kept(name, links)
+            if letter.message_id is not None
+        ]
+        while (
+            more := {
+                (user, f"<{letter.message_id}>")
+                for user, letter in held
+                if not self.withdrawn.isdisjoint((user, one) for one in letter.ids)
+            }
+            - self.withdrawn
+        ):
+            self.withdrawn |= more
+
     def tells_of(self, viewer: str, copy: Held) -> bool:
         """Whether a viewer who sees a mail may learn that a mailbox holds it: it is theirs, or the mail names its address."""
         box = self.mailboxes[copy.mailbox]

@@ -63,8 +63,13 @@ class History(SecondThoughts):
             await store.users.add(user)
 
     async def do(self, step: Step) -> None:
-        """Apply a step to both."""
+        """Apply a step to both. A thread kept private grows with what arrives: that is the same in both once all work is done."""
         await getattr(self, f"_{step[0]}")(*step[1:])
+        if any(what.startswith("<") for _, what in self.paper.withdrawn):
+            await self._settle()
+            before = len(self.paper.withdrawn)
+            self.paper.grow_private_threads()
+            self.happened["thread kept private that grows"] += len(self.paper.withdrawn) > before
 
     async def _put_blobs(self, message: MailParsed) -> None:
         data = (*self._raw_parts(message), file_of(name_of(message)))

@@ -38,6 +38,10 @@ def life(seed: int, *, changes: int) -> list[Step]:
     for number in range(rng.choice([0, 1, 1, 2, 3])):
         place = rng.randint(len(steps) // 3, len(steps))
         steps[place:place] = _bounced(rng, f"bounce {number}")
+    rng = random.Random(f"continued threads of {seed}")
+    if rng.random() < 0.25:
+        place = rng.randint(len(steps) // 2, len(steps))
+        steps[place:place] = _continued(rng)
     return steps
 
 
@@ -112,6 +116,23 @@ def _bounced(rng: random.Random, name: str) -> list[Step]:
     answers = rng.choice([(), (about,), (str(rng.randint(0, 7)),)])
     copies = tuple((box, name, (), rng.random() < 0.1) for box in boxes)
     return [("letter", name, tuple(dict.fromkeys(people)), answers, True, "", about), ("arrive", copies)]
+
+
+def _continued(rng: random.Random) -> list[Step]:
+    """Return how a user keeps a thread private that goes on: each new mail but the first names only the one before it."""
+    letters, above = list[Step](), tuple(rng.sample([str(number) for number in range(8)], 5))
+    for number in range(3):
+        name, people = f"late {number}", (rng.choice(CLIENTS), *rng.sample(USERS[:3], rng.choice([1, 2])))
+        letters.append(("letter", name, people, above, True))
+        above = (name,)
+    places = [
+        (box, f"late {number}") for number in range(3) for box in rng.sample(sorted(BOXES), rng.choice([1, 2, 3]))
+    ]
+    if rng.random() < 0.5:
+        rng.shuffle(places)
+    arrivals: list[Step] = [("arrive", ((box, name, (), False),)) for box, name in places]
+    shared = [("withdraw", rng.randint(0, 40), True, False)] if rng.random() < 0.4 else []
+    return [("withdraw", rng.randint(0, 40), True, True), *letters, *arrivals, *shared]
 
 
 def _copies(rng: random.Random, boxes: Sequence[str], letter: Step, count: int) -> list[tuple[Any, ...]]:

@@ -30,6 +30,7 @@ HAPPENS = frozenset(
         *("domain with a trailing dot", "domain with U-labels", "domain in upper case", "address in another spelling"),
         *("shared address", "readers", "readdress", "restore a record", "merge", "convert"),
         *("keep private: email", "keep private: thread", "share again: email", "share again: thread"),
+        "thread kept private that grows",
         *("delete for everyone", "copy of deleted mail", "undo", "gone", "moved", "flagged", "flag removed"),
         *("disable", "enable", "disconnect on removal", "purge on removal", "transfer on removal"),
         *("disconnect", "purge", "forwarded copy", "Bcc copy", "bounce", "mail marked as not delivered"),

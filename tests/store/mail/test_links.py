@@ -92,6 +92,19 @@ async def test_additions_come_in_any_order_and_number(world: World, store: Store
     assert len(link.matches) == 2
 
 
+async def test_a_users_own_emails_are_found_by_what_they_name(world: World, store: Store) -> None:
+    """On whichever records they are; not what another user holds."""
+    ann, bob = await world.account("ann@corp.com"), await world.account("bob@corp.com")
+    await world.record("lead@x.com")
+    first, second, third, other = (content(name, "lead@x.com", thread=f"thread of {name}") for name in "1234")
+    for holder, mail in ((ann, first), (ann, second), (bob, second), (bob, third), (ann, other)):
+        await world.attach(holder, mail)
+    ids = [first.thread, second.thread, third.thread]
+    assert await store.links.emails_naming("ann@corp.com", ids) == {first.key, second.key}
+    assert await store.links.emails_naming("bob@corp.com", ids) == {second.key, third.key}
+    assert await store.links.emails_naming("bob@corp.com", [first.thread]) == set()
+
+
 async def test_attestations_of_a_thread_are_added_up(world: World, store: Store) -> None:
     """Each user's copy adds its attestation once. A replaced link has exactly the new ones."""
     record = await world.record("lead@x.com")
