@@ -133,6 +133,11 @@ class Content(Contract):
         return tuple(name for name in named if name and name != self.message_id)
 
     @property
+    def is_bounce(self) -> bool:
+        """Whether it is a bounce."""
+        return self.marks.bounce
+
+    @property
     def thread_ids(self) -> tuple[str, ...]:
         """See ``identity.thread_ids``."""
         return thread_ids(self.thread, (*self.ancestors, self.message_id), self.marks.bounced_id)

@@ -153,6 +153,8 @@ class Subject(Contract):
     """Those of the participants and of the link's addresses that are the company's own people, see ``internal_among``."""
     attesting: frozenset[str] = frozenset()
     """Users in whose mailboxes the email's thread is about the record. Only for a link by role ``thread``."""
+    bounce: bool = False
+    """Whether it is a bounce: one whose copy has a Bcc tells in its text who was in Bcc of the mail that bounced."""
 
 
 def shares(copy: LiveCopy, match: Match, subject: Subject, company: CompanyPolicy) -> Decision:  # noqa: PLR0911 - one return a clause of the rule
@@ -164,7 +166,7 @@ def shares(copy: LiveCopy, match: Match, subject: Subject, company: CompanyPolic
         return Decision(verdict=Verdict.MODE_PRIVATE)
     if copy.withdrawn:
         return Decision(verdict=Verdict.WITHDRAWN)
-    if match.role is Role.BCC:
+    if match.role is Role.BCC or (subject.bounce and copy.bcc):
         return Decision(verdict=Verdict.BCC)
     if match.role is Role.THREAD and copy.owner not in subject.attesting:
         return Decision(verdict=Verdict.THREAD_NOT_ATTESTED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from schemas.addresses import normal_address_or_none
@@ -86,6 +86,17 @@ class BounceRecipients(NamedTuple):
     """Normal addresses of all who were not reached, also of those that are still tried."""
     delayed: bool
     """Whether the mail system is still trying."""
+    others: frozenset[str]
+    """Normal addresses of those who were reached, as far as a notification names them."""
+    complete: bool
+    """Whether ``about`` and ``others`` are all whom it names, as far as anyone can tell."""
+
+    def may_name_bcc(self, to_and_cc: Collection[str]) -> bool:
+        """Whether it names, or may name, a recipient whom the mail that bounced does not name in To or Cc.
+
+        Only the holder of a copy may see such a bounce: who was in Bcc is for the sender alone.
+        """
+        return not (self.complete and self.about and (self.about | self.others).issubset(to_and_cc))
 
 
 def find_failures(header: BounceHeader, above: str, reports: Iterable[bytes]) -> BounceRecipients | None:
@@ -113,7 +124,12 @@ def find_failures(header: BounceHeader, above: str, reports: Iterable[bytes]) ->
     lost = tuple(dict.fromkeys(_normal(failed)))[:MOST]
     tried = (one.address for one in recipients if not one.final)
     about = frozenset([*lost, *_normal(tried)][: 2 * MOST])
-    return BounceRecipients([*final, *(one for one in recipients if not one.final)], lost, about, delayed)
+    spelled = {one.address for one in recipients}.union(*(each.reached for each in read))
+    reached = frozenset(_normal(frozenset[str]().union(*(each.reached for each in read))))
+    readable = all(any(_normal([one])) for one in spelled)
+    complete = readable and len(about) < MOST and not any(each.cut for each in read)
+    everybody = [*final, *(one for one in recipients if not one.final)]
+    return BounceRecipients(everybody, lost, about, delayed, reached, complete)
 
 
 def _normal(specs: Iterable[str]) -> Iterable[str]:

@@ -37,6 +37,10 @@ class DeliveryStatus(NamedTuple):
 
     failures: list[FailedRecipient]
     actions: frozenset[str]
+    reached: frozenset[str]
+    """Recipients that were reached, as the notification spells them."""
+    cut: bool
+    """Whether it is longer than what is read of it."""
 
 
 def _fields(block: bytes) -> dict[str, str]:
@@ -55,7 +59,8 @@ def read_status(content: bytes) -> DeliveryStatus:
     """Return the recipients that were not reached, and every action that a notification names (RFC 3464 section 2.3)."""
     failures: list[FailedRecipient] = []
     actions: set[str] = set()
-    if len(content) > READ:
+    reached: set[str] = set()
+    if cut := len(content) > READ:
         content, line_end, last = content[:READ].rpartition(b"\n")
         if b"-recipient" not in last[:30].lower():  # a part of an address is another address
             content += line_end + last
@@ -68,10 +73,12 @@ def read_status(content: bytes) -> DeliveryStatus:
         status, diagnostic = fields.get("status", "").strip(), spoken(fields.get("diagnostic-code", ""))
         final = action in _FINAL or (not action and status.startswith("5"))
         actions.add("failed" if final else action)
-        if action not in DELIVERED:
-            address = _address(recipient) or _address(fields.get("final-recipient", ""))
+        address = _address(recipient) or _address(fields.get("final-recipient", ""))
+        if action in DELIVERED:
+            reached.add(address)
+        else:
             failures.append(FailedRecipient(address, code_of(status, diagnostic), diagnostic, final))
-    return DeliveryStatus(failures, frozenset(actions))
+    return DeliveryStatus(failures, frozenset(actions), frozenset(reached), cut)
 
 
 def _address(recipient: str) -> str:

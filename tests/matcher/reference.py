@@ -111,8 +111,11 @@ def reference(  # noqa: C901, PLR0912, PLR0915 - one straight reading of the rul
             owners = {account.owner for _, account in holding}
             shared = {
                 account.id
-                for _, account in holding
-                if any(_shared(account, reason, mail, excluded, internal=own, attesting=vouching) for reason in reasons)
+                for copy, account in holding
+                if not (mail.marks.bounce and copy.bcc)  # whose text names whom the copy has in Bcc
+                and any(
+                    _shared(account, reason, mail, excluded, internal=own, attesting=vouching) for reason in reasons
+                )
             }
             truth.links[record, mail.key] = (tuple(sorted(reasons)), tuple(sorted(owners)), tuple(sorted(shared)))
             if shared:

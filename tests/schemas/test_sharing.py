@@ -141,6 +141,17 @@ def test_a_bcc_is_known_to_the_owner_of_that_copy_only() -> None:
     assert not may_see(decide("zoe@firm.example", copies, matches, subject((PARTNER, ANN)), NOBODY))
 
 
+@pytest.mark.parametrize("role", [Role.TO, Role.SENDER, Role.THREAD])
+def test_a_bounce_about_someone_in_bcc_is_for_the_holder(role: Role) -> None:
+    """By whatever it is on a record, because its text names them. Other mail with a Bcc is shared, and so are other bounces."""
+    match, mail = Match(address=CLIENT, role=role), subject((CLIENT, ANN))
+    failed = mail.model_copy(update={"bounce": True})
+    assert shares(copy(PUBLIC, bcc=(PARTNER,)), match, failed, NOBODY).verdict is Verdict.BCC
+    assert shares(copy(PUBLIC), match, failed, NOBODY).verdict is Verdict.SHARED
+    assert shares(copy(PUBLIC, bcc=(PARTNER,)), match, mail, NOBODY).verdict is Verdict.SHARED
+    assert may_see(decide(ANN, [copy(PUBLIC, bcc=(PARTNER,))], [match], failed, NOBODY))
+
+
 def test_a_bcc_of_another_copy_in_the_same_mailbox_says_nothing() -> None:
     """If the copy with the Bcc is gone or flagged as deleted, another copy without it does not show the email there."""
     matches = [Match(address=CLIENT, role=Role.BCC, account="1" * 24)]

@@ -80,6 +80,8 @@ def copy_links(
     holder, sent = facts.accounts[account], facts.is_sent(email, account, copy)
     if (holder.owner, email.key) in facts.withdrawn:
         holder = holder.model_copy(update={"withdrawn": True})
+    if bcc and email.is_bounce:
+        holder = holder.model_copy(update={"bcc": tuple(bcc)})
     blind = bcc_matches(account, bcc, facts.known) if bcc else {}
     if not (text.named or holder.owner in text.threads or blind):
         return []
@@ -93,7 +95,7 @@ def copy_links(
             matches=reasons,
             owner=holder.owner,
             shared=account
-            if shares_link(holder, reasons, _subject(text, record, reasons, facts), facts.company)
+            if shares_link(holder, reasons, _subject(email, text, record, reasons, facts), facts.company)
             else None,
             attestations=attestations_of(text.threads, record) if text.threads else (),
             sent=sent,
@@ -103,11 +105,14 @@ def copy_links(
     ]
 
 
-def _subject(text: TextLinks, record: RecordRef, matches: Iterable[Match], facts: Facts) -> Subject:
+def _subject(
+    email: LinkableEmail, text: TextLinks, record: RecordRef, matches: Iterable[Match], facts: Facts
+) -> Subject:
     return Subject(
         participants=text.people,
         internal=facts.internal(text.people.union(match.address for match in matches)),
         attesting=frozenset(owner for owner, thread in text.threads.items() if thread.record == record),
+        bounce=email.is_bounce,
     )
 
 

@@ -41,15 +41,20 @@ class Bounce(NamedTuple):
     references: tuple[str, ...] = ()
     """What that mail answers, oldest first."""
     named: frozenset[str] = frozenset()
-    """Those whom it did not reach, now or ever, and whom the mail that bounced names in To or Cc: they take part in the bounce."""
+    """Those whom it did not reach, now or ever, if the mail that bounced names all of them in To or Cc: they take part in the
+    bounce."""
     hidden: frozenset[str] = frozenset()
-    """The others. They may have been in Bcc, so that only the holder of this copy may know."""
+    """The same people otherwise. One of them may have been in Bcc, so that only the holder of this copy may know."""
+    confidential: bool = False
+    """Whether it may tell of someone in Bcc: then it is in no thread, and on no page but theirs."""
 
-    def thread(self, in_reply_to: str | None, references: tuple[str, ...]) -> tuple[str, ...]:
-        """Return what a mail refers to. A bounce that names nothing is in the thread of the mail that bounced."""
+    def answered(self, in_reply_to: str | None, references: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+        """Return what a mail answers and refers to. A bounce that names nothing is in the thread of the mail that bounced."""
+        if self.confidential:
+            return None, ()
         if in_reply_to or references or not self.message_id:
-            return references
-        return (*self.references, self.message_id)
+            return in_reply_to, references
+        return None, (*self.references, self.message_id)
 
 
 def read_bounce(
@@ -79,6 +84,7 @@ def read_bounce(
     said = (worst.diagnostic if worst else "") or reason_in_words(above, failures.lost) or reason_in_words(dialogue, ())
     code = (worst.status if worst else "") or code_of("", said)
     mail = returned_mail(leaves, text, own_id)
+    confidential = failures.may_name_bcc(mail.recipients) or not mail.blind <= mail.recipients
     return Bounce(
         () if failures.delayed else failures.lost,
         kind_of(code, said, subject, above[:_READ], dialogue, text=text, final=not failures.delayed),
@@ -86,8 +92,9 @@ def read_bounce(
         said[: limits.REASON],
         mail.message_id,
         mail.references,
-        mail.recipients & failures.about,
-        failures.about.difference(mail.recipients, header.people),
+        frozenset() if confidential else failures.about,
+        failures.about if confidential else frozenset(),
+        confidential,
     )
 
 

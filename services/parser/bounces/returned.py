@@ -26,6 +26,8 @@ class ReturnedMail(NamedTuple):
     """What it answers, oldest first, as far as its header says."""
     recipients: frozenset[str] = frozenset()
     """Normal addresses of its To and Cc."""
+    blind: frozenset[str] = frozenset()
+    """Normal addresses of its Bcc, which some programs send along."""
 
 
 def returned_mail(leaves: Iterable[Part], text: str, own: str | None) -> ReturnedMail:
@@ -37,9 +39,12 @@ def returned_mail(leaves: Iterable[Part], text: str, own: str | None) -> Returne
             fields, _ = parse_headers(data, 0, len(data), quiet)
             value = first(fields, "message-id")
             if value and (found := _BRACKETED.search(raw_text(value, quiet))) and found[1] != own:
-                named = (one for name in ("to", "cc") for raw in fields.get(name, ()) for one in _addresses(raw))
+                named, blind = (
+                    frozenset(one for name in names for raw in fields.get(name, ()) for one in _addresses(raw))
+                    for names in (("to", "cc"), ("bcc",))
+                )
                 above = raw_text(first(fields, "references") or first(fields, "in-reply-to") or b"", quiet)
-                return ReturnedMail(found[1], tuple(_BRACKETED.findall(above))[-_REFERENCES:], frozenset(named))
+                return ReturnedMail(found[1], tuple(_BRACKETED.findall(above))[-_REFERENCES:], named, blind)
     return ReturnedMail(returned_id(text, own))
 
 

@@ -168,13 +168,13 @@ def parse_mail(raw: bytes, *, account: str, internal_date: datetime, careful: bo
         shown=_shown(people, (in_reply_to, references), sent, attachments, marks),
     )
     key, former_key = keyed(), keyed(recipe=RECIPE - 1)
-    above = says.thread(in_reply_to, references)
+    answered, above = says.answered(in_reply_to, references)
     content = Content(
         key=key,
         message_id=message_id,
-        in_reply_to=in_reply_to,
+        in_reply_to=answered,
         references=above,
-        thread=thread_id(message_id=message_id, in_reply_to=in_reply_to, references=above, key=key),
+        thread=thread_id(message_id=message_id, in_reply_to=answered, references=above, key=key),
         subject=subject,
         date=date,
         sent_at=_sent_at(date, internal_date),

@@ -150,10 +150,15 @@ def _told(facts: HeaderFacts, header: BounceHeader, chosen: Chosen, contents: Ma
     failures = find_failures(header, above, reports)
     if failures is None:
         return facts
+    participants = facts.participants | failures.about
+    to_and_cc, blind = headers.recipients(returned)
+    if failures.may_name_bcc(to_and_cc) or not blind <= to_and_cc:
+        # One of them may have been in Bcc: the parser keeps such a bounce out of threads.
+        return facts._replace(participants=participants, references=())
     mail = headers.read(returned)
     named = (*mail.references, mail.message_id or returned_id(text, facts.message_id))
     references = facts.references or tuple(dict.fromkeys(one for one in named if one and one != facts.message_id))
-    return facts._replace(participants=facts.participants | failures.about, references=references)
+    return facts._replace(participants=participants, references=references)
 
 
 def _content(part: BodyPart, data: bytes) -> bytes:

@@ -64,10 +64,7 @@ def read(block: bytes) -> HeaderFacts:
     if block.count(b"\r") != block.count(b"\r\n"):
         # Programs disagree on whether a bare CR ends a line: read the block both ways.
         block += b"\n" + block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    values: dict[str, list[bytes]] = {}
-    for start in _FIELD.finditer(block):
-        end = _FIELD_END.search(block, start.end())
-        values.setdefault(start[1].lower().decode(), []).append(block[start.end() : end.start() if end else None])
+    values = _values(_FIELD, block)
     people, unread = _addresses(raw for name in people_fields(values) for raw in values[name])
     hidden, unread_hidden = _addresses(raw for name in _HIDDEN for raw in values.get(name, ()))
     references = tuple(
@@ -85,6 +82,15 @@ def read(block: bytes) -> HeaderFacts:
     )
 
 
+def recipients(block: bytes) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the addresses of To and Cc of a header block, and those of its Bcc."""
+    values = _values(_FIELD, block[:MAX_HEADER])
+    named, blind = (
+        _addresses(raw for name in names for raw in values.get(name, ()))[0] for names in (("to", "cc"), ("bcc",))
+    )
+    return named, blind
+
+
 def may_be_bounce(block: bytes) -> bool:
     """Whether a mail system wrote a mail, by its header."""
     lower = block.lower()
@@ -93,12 +99,18 @@ def may_be_bounce(block: bytes) -> bool:
     return _MACHINE.search(lower.replace(b"\r\n", b"\n").replace(b"\r", b"\n")) is not None
 
 
-def _bounce_header(block: bytes, people: frozenset[str]) -> BounceHeader | None:
-    """Return what decides whether a mail is a bounce (``schemas.bounces``); None for an automatic mail of another kind."""
+def _values(fields: re.Pattern[bytes], block: bytes) -> dict[str, list[bytes]]:
+    """Return the values of some fields by their names in lower case."""
     values: dict[str, list[bytes]] = {}
-    for start in _OF_BOUNCES.finditer(block):
+    for start in fields.finditer(block):
         end = _FIELD_END.search(block, start.end())
         values.setdefault(start[1].lower().decode(), []).append(block[start.end() : end.start() if end else None])
+    return values
+
+
+def _bounce_header(block: bytes, people: frozenset[str]) -> BounceHeader | None:
+    """Return what decides whether a mail is a bounce (``schemas.bounces``); None for an automatic mail of another kind."""
+    values = _values(_OF_BOUNCES, block)
     returned = values.get("return-path", [b""])[0].strip().strip(b"<>").decode("latin-1").strip()
     kind = unfolded(values.get("content-type", [b""])[0]).decode("latin-1").lower()
     header = BounceHeader(

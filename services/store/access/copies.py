@@ -34,6 +34,8 @@ class SharingFacts(NamedTuple):
     company: CompanyPolicy
     attesting: Mapping[str, frozenset[str]] | None
     """By link: who attests its thread now. None: those whom the link names."""
+    bounces: frozenset[str] = frozenset()
+    """Those of the emails that are bounces."""
 
     def copies(self, email: str) -> list[LiveCopy]:
         """Return the live copies of an email as the rule needs them: one per account and Bcc, not one per folder."""
@@ -70,6 +72,7 @@ class SharingFacts(NamedTuple):
                 people.union(match.address for match in link.matches), self.colleagues, self.company
             ),
             attesting=frozenset(attesting),
+            bounce=link.email in self.bounces,
         )
         return decide(viewer, copies, link.matches, subject, self.company)
 
@@ -108,22 +111,24 @@ class Copies:
         rows = await self._ledger.live_copies(keys)
         accounts = await self._accounts.of_ids({row.account for copies in rows.values() for row in copies})
         keepers = await self._withdrawals.keepers(account.owner for account in accounts.values())
-        participants, threads = await self._emails_in_brief(keys, with_ids=bool(keepers))
+        participants, threads, bounces = await self._emails_in_brief(keys, with_ids=bool(keepers))
         withdrawn = await self._withdrawals.of(keepers, threads) if keepers else frozenset()
         addresses = {match.address for link in links for match in link.matches}.union(*participants.values())
         colleagues = await self._colleagues.own_among(addresses)
         return SharingFacts(
-            rows, accounts, participants, colleagues, withdrawn, await self._company.policy(), attesting
+            rows, accounts, participants, colleagues, withdrawn, await self._company.policy(), attesting, bounces
         )
 
     async def _emails_in_brief(
         self, keys: Iterable[str], *, with_ids: bool
-    ) -> tuple[dict[str, frozenset[str]], dict[str, tuple[str, ...]]]:
-        """Return participants of each email that is stored, and if wanted its ids."""
-        participants, threads = dict[str, frozenset[str]](), dict[str, tuple[str, ...]]()
-        fields = ("participants.address", *(NAMED if with_ids else ()))
+    ) -> tuple[dict[str, frozenset[str]], dict[str, tuple[str, ...]], frozenset[str]]:
+        """Return participants of each email that is stored, if wanted its ids, and which emails are bounces."""
+        participants, threads, bounces = dict[str, frozenset[str]](), dict[str, tuple[str, ...]](), set[str]()
+        fields = ("participants.address", "marks.bounce", *(NAMED if with_ids else ()))
         async for document in self._emails.find({"_id": {"$in": list(keys)}}, dict.fromkeys(fields, 1)):
             participants[document["_id"]] = frozenset(one["address"] for one in document.get("participants", ()))
+            if document.get("marks", {}).get("bounce"):
+                bounces.add(document["_id"])
             if with_ids:
                 threads[document["_id"]] = ids_of(document)
-        return participants, threads
+        return participants, threads, frozenset(bounces)

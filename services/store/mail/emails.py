@@ -19,7 +19,7 @@ from services.store.core.config import StoreConfig
 from services.store.core.documents import NAMED, Doc, decode, decode_email, encode_email, now
 from services.store.core.errors import NotFoundError
 
-_BRIEF = dict.fromkeys((*NAMED, "sent_at", "participants", "by_thread", "unlinked_at"), 1)
+_BRIEF = dict.fromkeys((*NAMED, "marks.bounce", "sent_at", "participants", "by_thread", "unlinked_at"), 1)
 
 
 _WITHOUT_IDS = {"ids": 0, "own_ids": 0}
@@ -40,6 +40,7 @@ class BriefEmail(NamedTuple):
     """Since when it has been on no record. Its grace period starts then."""
     bounced_id: str | None = None
     """Of a bounce: the Message-ID of the mail that bounced."""
+    is_bounce: bool = False
 
     @property
     def thread_ids(self) -> tuple[str, ...]:
@@ -199,6 +200,7 @@ def _brief(document: Doc) -> BriefEmail:
         by_thread=document.get("by_thread", False),
         unlinked_at=document.get("unlinked_at"),
         bounced_id=document.get("marks", {}).get("bounced_id"),
+        is_bounce=document.get("marks", {}).get("bounce", False),
     )
 
 

@@ -287,6 +287,8 @@ class Company:
             return True  # "V owns a live copy of M"
         if how == "thread" and of != box.owner:
             return False  # "only the copies of holders for whom this is so grant such a link"
+        if self.letters[copy.letter].about and copy.bcc:
+            return False  # a bounce about someone in Bcc is for the holder of the copy
         if {(box.owner, what) for what in (copy.letter, *self.letters[copy.letter].ids)} & self.withdrawn:
             return False  # "a holder can withdraw their own copies of an email or a thread from sharing"
         if self.internal(address):

@@ -251,10 +251,10 @@ FAILED = b"X-Failed-Recipients: gone@x.example, hidden@x.example\r\n"
 
 
 def test_bounce_belongs_to_whom_it_is_about() -> None:
-    """Whom the mail named that bounced takes part in the bounce; others may have been in Bcc, and belong to the copy."""
+    """If one of them may have been in Bcc, all of them belong to the copy: its text names that one on any page."""
     found = parsed(FAILED + report(b"5.1.1"))
-    assert people(FAILED + report(b"5.1.1"), Role.SENDER) == [("", "gone@x.example")]
-    assert found.bcc == ("hidden@x.example",)
+    assert people(FAILED + report(b"5.1.1"), Role.SENDER) == []
+    assert found.bcc == ("gone@x.example", "hidden@x.example")
     assert set(found.content.marks.bounced) == {"gone@x.example", "hidden@x.example"}
     bare = parsed(mail(b"The following address failed:\r\n\r\n  gone@x.example", head=FAILED + DAEMON))
     assert [one.role for one in bare.content.participants] == [Role.FROM, Role.TO]
@@ -287,6 +287,55 @@ def test_bounce_is_in_the_thread_of_the_mail_that_bounced() -> None:
     assert (found.references, found.thread) == (("offer@acme.example",), sent.thread)
     answer = content(b"In-Reply-To: <other@acme.example>\r\n" + report(b"5.1.1"))
     assert (answer.references, answer.in_reply_to) == ((), "other@acme.example")
+
+
+ALSO = b"\r\n\r\nFinal-Recipient: rfc822; "
+
+
+@pytest.mark.parametrize(
+    ("raw", "bcc"),
+    [
+        (report(b"5.1.1", recipient=b"rfc822; hidden@x.example"), ("hidden@x.example",)),
+        (FAILED + report(b"5.1.1"), ("gone@x.example", "hidden@x.example")),
+        (report(b"4.4.1", action=b"delayed", recipient=b"rfc822; hidden@x.example"), ("hidden@x.example",)),
+        # a notification of several: one was reached, or cannot be read
+        (report(b"5.1.1" + ALSO + b"hidden@x.example\r\nAction: relayed"), ("gone@x.example",)),
+        (report(b"5.1.1" + ALSO + b"hidden\r\nAction: failed"), ("gone@x.example",)),
+        (report(b"5.1.1", recipient=b"rfc822; hidden"), ()),
+        # the mail that bounced is not there, or only in words
+        (report(b"5.1.1", copy=b"application/octet-stream"), ("gone@x.example",)),
+        (
+            mail(b"The following address failed:\r\n\r\n  gone@x.example\r\n\r\n" + HEADERS, head=DAEMON),
+            ("gone@x.example",),
+        ),
+        # it has its Bcc
+        (report(b"5.1.1").replace(b"Subject: Offer", b"Bcc: hidden@x.example\r\nSubject: Offer"), ("gone@x.example",)),
+        # the bounce names them itself
+        (b"Cc: hidden@x.example\r\n" + report(b"5.1.1", recipient=b"rfc822; hidden@x.example"), ("hidden@x.example",)),
+    ],
+)
+@pytest.mark.parametrize("answers", [b"", b"In-Reply-To: <offer@acme.example>\r\nReferences: <offer@acme.example>\r\n"])
+def test_bounce_that_may_be_about_someone_in_bcc_is_in_no_thread(
+    raw: bytes, bcc: tuple[str, ...], answers: bytes
+) -> None:
+    """It would be on the page of whom the mail that bounced concerns, and there tell others who was in Bcc."""
+    found = parsed(answers + raw)
+    assert found.content.marks.bounce
+    assert (found.content.ancestors, found.content.references, found.content.in_reply_to) == ((), (), None)
+    assert found.content.thread != content(mail(b"x", head=HEADERS)).thread
+    assert Role.SENDER not in {one.role for one in found.content.participants}
+    assert found.bcc == bcc
+
+
+def test_bounce_about_all_whom_the_mail_named_is_in_its_thread() -> None:
+    """Whoever they are: in To or Cc, not reached, still tried, or reached."""
+    both = b"Cc: kim@x.example\r\nSubject: Offer"
+    for action in (b"failed", b"delayed", b"delivered"):
+        raw = report(b"5.1.1" + ALSO + b"kim@x.example\r\nAction: " + action).replace(b"Subject: Offer", both)
+        found = parsed(raw)
+        assert (found.content.references, found.bcc) == (("offer@acme.example",), ())
+        named = [("", "gone@x.example"), *([("", "kim@x.example")] if action != b"delivered" else ())]
+        assert people(raw, Role.SENDER) == named
 
 
 def test_patterns_of_kinds_are_of_lower_case() -> None:

@@ -102,7 +102,10 @@ async def test_bounces_are_fetched_whose_reports_name_a_known_address(
 
 
 async def test_bounce_of_a_mail_that_is_known_as_sent(world: PollerEnvironment, mailbox: Mailbox) -> None:
-    """It is fetched by the Message-ID of the mail that it returns, although nobody whom it names is known."""
+    """It is fetched by the Message-ID of the mail that it returns, although nobody whom it names is known.
+
+    Not so if it is about someone whom that mail does not name, and who may have been in Bcc, whatever it answers.
+    """
     me = mailbox.user.address
     mailbox.append(mail(me, to=CLIENT))
     await world.know(CLIENT)
@@ -111,11 +114,14 @@ async def test_bounce_of_a_mail_that_is_known_as_sent(world: PollerEnvironment, 
     await world.complete(account)
     sent = await world.link(account.owner, sent=True, named=f"To: {CLIENT}")
     mailbox.append(bounce("forwarded@else.test", to=me, message_id="unknown@company.test"))
+    answer = DAEMON + f"In-Reply-To: <{sent}>\r\nReferences: <{sent}>\r\n"
+    mailbox.append(bounce("hidden@else.test", to=me, head=answer, sent_to="other@else.test", message_id=sent))
     mailbox.append(bounce("forwarded@else.test", to=me, message_id=sent))
     await until(lambda: len(world.fetched) == 2, "the bounce is fetched", world)
     assert f"<{sent}>".encode() in world.fetched[-1][1]
+    assert b"hidden@else.test" not in world.fetched[-1][1]
     await until(lambda: _attached(world, account, 2), "its row is attached", world)
-    assert await world.states(account) == {"attached": 2, "unmatched": 1}
+    assert await world.states(account) == {"attached": 2, "unmatched": 2}
 
 
 async def _attached(world: PollerEnvironment, account: Account, number: int) -> bool:
