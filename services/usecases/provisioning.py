@@ -133,7 +133,8 @@ async def _bound(store: Store, email: str, identity: str, claims: Mapping[str, A
         user = await store.users.active(email)
     except NotFoundError:
         user = await _created(store, email, claims, settings)
-    if user.identity.rpartition(" ")[0] == identity.rpartition(" ")[0]:  # another provider's accounts no longer count
+    # Another provider's accounts no longer count. An issuer, which is a URL, has no space; a subject may have some.
+    if user.identity.partition(" ")[0] == identity.partition(" ")[0]:
         raise NotAdmittedError(
             f"{email} belonged to another account at your identity provider. Ask your administrator, who can let yours in."
         )

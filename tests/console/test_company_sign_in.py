@@ -198,6 +198,16 @@ async def test_an_address_that_someone_else_gets(company: Company) -> None:
     assert [(one.by, one.details["bound"]) for one in entries] == [("oidc", True), (ANN, False), ("oidc", True)]
 
 
+async def test_subjects_with_spaces(company: Company) -> None:
+    """Some providers name accounts as directories do. Of two such accounts, too, the one that got the address later is refused."""
+    store, settings = company.office.console.store, company.office.console.settings
+    first = {"iss": "https://id.firm.example", "sub": "cn=Bob Jones,o=Firm", "email": BOB}
+    assert (await provisioning.admit(store, first, settings)).email == BOB
+    with pytest.raises(NotAdmittedError, match="another account"):
+        await provisioning.admit(store, {**first, "sub": "cn=Robert Jones,o=Firm"}, settings)
+    assert (await provisioning.admit(store, first, settings)).email == BOB
+
+
 async def test_a_person_whose_address_changes(company: Company) -> None:
     """They stay the user whom they were, whatever address their account has now; one who is disabled stays out."""
     store = company.office.console.store
