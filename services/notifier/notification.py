@@ -16,6 +16,7 @@ from services.mailbox.smtp import RejectedError
 from services.runtime.periodic import periodic
 from services.runtime.tasks import cancel_and_wait, run_shielded
 
+log = structlog.get_logger(__name__)
 STALE = timedelta(seconds=45)
 """Age at which a claim is taken over. A live notifier renews it three times as often while it sends."""
 SHUTDOWN_SECONDS = 10.0
@@ -52,6 +53,26 @@ class OwnerMail(NamedTuple):
 
 Send = Callable[[OwnerMail], Awaitable[None]]
 """Sends a mail. Raises MailServerError if the server is unusable, RejectedError if it refuses this mail."""
+
+
+async def send_to_each(mail: OwnerMail, post: Callable[[EmailMessage, str], Awaitable[None]]) -> None:
+    """Send a mail to each of its recipients. An address that is refused keeps it from no other, and the others get it once.
+
+    Raises:
+        MailServerError: the server is unusable.
+        RejectedError: it refuses every recipient.
+    """
+    refusals = list[RejectedError]()
+    recipients = (mail.to, *mail.others)
+    for to in recipients:
+        try:
+            await post(mail.mail, to)
+        except RejectedError as error:
+            refusals.append(error)
+    if len(refusals) == len(recipients):
+        raise refusals[0]
+    if refusals:
+        log.warning("the mail server rejects the mail to some of its recipients", codes=[one.code for one in refusals])
 
 
 class Notification(NamedTuple):

@@ -24,7 +24,7 @@ from services.mailbox.connection import ConnectPolicy
 from services.mailbox.outgoing_mail import serialize
 from services.mailbox.smtp import parse_relay, submit
 from services.notifier.handler import Notifier
-from services.notifier.notification import OwnerMail
+from services.notifier.notification import OwnerMail, send_to_each
 from services.store import RowOutcome, Store
 from testbed.local import LocalServers
 from tests import factories
@@ -67,7 +67,11 @@ class NotifierEnvironment:
         )
         relay = parse_relay(f"smtp://{self.servers.smtp.host}:{self.servers.smtp.port}")
         sender = "leadmail@crm.example"
-        await submit(relay, serialize(mail.mail), sender=sender, recipients=[mail.to, *mail.others], policy=policy)
+
+        async def post(message: EmailMessage, to: str) -> None:
+            await submit(relay, serialize(message), sender=sender, recipients=[to], policy=policy)
+
+        await send_to_each(mail, post)
 
     def received(self, address: str) -> list[EmailMessage]:
         """Return the mails to an address, oldest first."""

@@ -175,6 +175,21 @@ async def test_administrators_hear_of_what_they_repair(world: NotifierEnvironmen
     assert not any(world.received(owner) for owner in owners)
 
 
+async def test_an_administrator_whose_address_is_refused(world: NotifierEnvironment) -> None:
+    """The others hear of it all the same, and once: the mail is not tried again for the one who cannot be reached."""
+    owner, day, bosses = new_address(), timedelta(days=1), sorted(new_address() for _ in range(3))
+    for boss in bosses:
+        await world.store.users.add(boss, admin=True)
+    account = await world.account(owner, grant=f"{APP_ONLY}0123456789abcdef")
+    await shown(world, account, Trouble(code="app-secret-expired", phase="connect", since=now() - 2 * day))
+    with world.servers.sink.fault("550 5.1.1 no such user", at="rcpt", recipient=bosses[1]):
+        await replace(world.notifier(), lasting=day).sweep()
+    found = await world.database["accounts"].find_one({"_id": account.id})
+    assert found is not None
+    assert found["trouble"]["owner_told"]
+    assert [len(world.received(boss)) for boss in bosses] == [1, 0, 1]
+
+
 async def test_without_administrators_the_owner_hears(world: NotifierEnvironment) -> None:
     """Somebody has to."""
     owner, day = new_address(), timedelta(days=1)
