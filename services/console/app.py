@@ -85,7 +85,7 @@ PAGES = (
     PageRoute("/operations/dead-letters/{dead_letter:path}", dead_letters.show, dead_letters.decide, ADMINISTRATOR),
     PageRoute("/operations/users", users.index, access=ADMINISTRATOR),
     PageRoute("/operations/users/{user:path}", users.show, users.change, ADMINISTRATOR),
-    PageRoute(importing.HERE, importing.form, importing.go_on, ADMINISTRATOR),
+    PageRoute(importing.HERE, importing.form, importing.go_on, ADMINISTRATOR, most_bytes=importing.MOST_BYTES),
     PageRoute("/operations/deleted", deleted_emails.index, deleted_emails.restore, ADMINISTRATOR),
     PageRoute("/operations/audit", audit.index, access=ADMINISTRATOR),
     PageRoute("/operations/sharing/domains", post=company.change_domain, access=ADMINISTRATOR),

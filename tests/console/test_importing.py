@@ -10,6 +10,7 @@ import pytest
 
 from services.console.sign_ins import importing
 from services.settings import ConsoleSettings
+from services.usecases.importing.table import MOST_ROWS
 from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
 from tests import oauth
@@ -115,6 +116,19 @@ async def test_nobody_opens_another_users_mailbox(office: Office, new_mail_user:
     refused = await owner.post(path, page=path, imap_user=other.address, password="", **fields)
     assert (refused.status_code, "open the mailbox" in text_of(refused.text)) == (422, True), text_of(refused.text)
     assert (await office.console.store.accounts.get(account.id)).incoming.username == box.address
+
+
+async def test_the_longest_table(office: Office) -> None:
+    """As many rows as a table may have fit into the form, with all columns; other pages take no such forms."""
+    browser = await office.signed_in(ANN)
+    row = "first.middle.last@subsidiary.firm.example,first.last@firm.example,custom,"
+    row += "f.last@firm.example sales@firm.example,first.last,correct-horse-battery,,tls://imap.subsidiary.firm.example:993\n"
+    table = "address,owner,sharing,aliases,username,password,app-only,host\n" + row * MOST_ROWS
+    checked = await browser.post(HERE, page=HERE, do="check", table=table)
+    assert checked.status_code == 200
+    assert checked.text.count("the table has this address more than once") == MOST_ROWS
+    assert (await browser.post("/operations/sharing", table=table)).status_code == 413
+    assert (await browser.post(HERE, do="check", table=table * 3)).status_code == 413
 
 
 async def test_for_administrators_only(office: Office) -> None:

@@ -21,6 +21,8 @@ from services.usecases.importing.importer import AT_ONCE, Importer, ImportOutcom
 from services.usecases.importing.table import ImportState, TableError, read_rows, write_failures
 
 HERE = "/operations/import"
+MOST_BYTES = 512 * 1024
+"""Of a form with a table: its longest, with all columns, and commas and ``@`` as forms write them."""
 LASTS = timedelta(minutes=30)
 """How long an administrator may look at the dry run."""
 _ENDED = "This import has ended, or was started in another browser. Paste the table again: what is connected stays connected."

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from schemas.addresses import InvalidAddressError, InvalidDomainError
 from schemas.errors import BusClosedError, NotReadyError
 from services import wording
-from services.console.web.forms import Form, PageError, new_secret, read_form
+from services.console.web.forms import MOST_BYTES, Form, PageError, new_secret, read_form
 from services.console.web.headers import protect
 from services.console.web.request_context import Console, RequestContext
 from services.mailbox.connection import SealError
@@ -49,6 +49,8 @@ class PageRoute(NamedTuple):
     access: Access = Access.USER
     framed: bool = False
     """Whether sites that the operator lists may show it in a frame."""
+    most_bytes: int = MOST_BYTES
+    """Of a form that is submitted to it."""
 
 
 def request_histogram(registry: CollectorRegistry) -> Histogram:
@@ -106,7 +108,7 @@ async def _dispatch(context: RequestContext, page: PageRoute) -> Response:
         handler = page.get
     else:
         handler = page.post
-        form = await read_form(request)
+        form = await read_form(request, page.most_bytes)
         cross_site = request.headers.get("origin", console.settings.console_url) != console.settings.console_url
         if cross_site or not console.signer.is_from(context.seed, form.text("token")):
             raise PageError(403, _EXPIRED)

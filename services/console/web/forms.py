@@ -64,8 +64,8 @@ class Form:
         return min(max(int(typed), 1), most) if typed.isdecimal() and len(typed) < 10 else default  # noqa: PLR2004
 
 
-async def read_form(request: Request) -> Form:
-    """Return the submitted form.
+async def read_form(request: Request, most_bytes: int = MOST_BYTES) -> Form:
+    """Return the submitted form, of at most so many bytes.
 
     Raises:
         PageError: the body is not a form, or is too large.
@@ -75,7 +75,7 @@ async def read_form(request: Request) -> Form:
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MOST_BYTES:
+        if len(body) > most_bytes:
             raise PageError(413, "The form is too large.")
     try:
         return Form(parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"))
