@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -42,6 +43,7 @@ class Fence:
         # Transactions of one account conflict by design, so those of this process queue up instead of retrying.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sessions: dict[tuple[str, int], MongoSession] = {}
+        self._looked_at = -_PATIENCE_S
 
     def new_session(self) -> tuple[MongoSession, Binary]:
         """Return a session for a lease that is about to be taken, and the session's id to store in the lease.
@@ -129,9 +131,12 @@ class Fence:
         """Wait for a write. If it takes long, end the abandoned transactions of killed processes: one may lock what it writes.
 
         The server ends them itself, but only after 60 to 90 seconds. A live process that was halted for so long runs its
-        transaction again.
+        transaction again. One look serves all writes that wait: when the database is slow, they are many.
         """
         while not (await asyncio.wait({write}, timeout=_PATIENCE_S))[0]:
+            if monotonic() < self._looked_at + _PATIENCE_S:
+                continue
+            self._looked_at = monotonic()
             silent = {"transaction.timeInactiveMicros": {"$gte": int(_ABANDONED_S * 1e6)}}
             ours = {"currentOp": 1, "$ownOps": True, "appName": {"$regex": _OURS}}
             with suppress(PyMongoError):  # then they are left to the server

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from time import monotonic
 from uuid import UUID
 
 import pytest
@@ -98,3 +99,23 @@ async def test_other_transactions_go_on(
         await session.commit_transaction()
         assert await waiting
     assert await world.database["accounts"].find_one({"half": True}) is not None
+
+
+async def test_many_writes_that_wait_look_as_often_as_one(
+    servers: LocalServers, world: World, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow database is not asked what blocks each of them: one answer serves them all."""
+    monkeypatch.setattr(fence, "_PATIENCE_S", 0.2)
+    boxes = [await world.account(f"{number}@corp.com") for number in range(8)]
+    looked: asyncio.Queue[list[UUID]] = asyncio.Queue()
+    monkeypatch.setattr(store.folders._fence, "kill", looked.put)
+    async with AsyncExitStack() as stack:
+        for box in boxes:
+            await stack.enter_async_context(left_open(servers, world, "crm", box.id))
+        waiting = [asyncio.create_task(pause(world, store, box.id)) for box in boxes]
+        started = monotonic()
+        for _ in range(4):
+            await looked.get()
+        assert monotonic() - started > 3 * fence._PATIENCE_S
+        assert not any(one.done() for one in waiting)
+    assert all(await asyncio.gather(*waiting))
