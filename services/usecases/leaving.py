@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from schemas.accounts import Account, User
-from services.store import Store
+from schemas.accounts import Account, AccountState, User
+from services.store import NotAllowedError, Store
 from services.usecases.connecting.token_revoker import TokenRevoker
 from services.wording import plural
 
@@ -82,6 +82,22 @@ def outcome(fate: MailboxFate, heir: str = "another user") -> str:
         MailboxFate.PURGE: "The mailboxes are deleted with their mail. Emails of which another user holds a copy stay.",
         MailboxFate.TRANSFER: f"The mailboxes are transferred to {heir}, who sees all of their mail from then on.",
     }[fate]
+
+
+async def refuse_transfer(store: Store, email: str) -> None:
+    """Refuse that an administrator gives a user's mailboxes to another user, if nobody signed in to one of them.
+
+    An administrator could connect anyone's mailbox and take it over: only the operator may do that.
+
+    Raises:
+        NotAllowedError: Leadmail opens one of them in its own name.
+    """
+    for account in await store.accounts.get_all(email):
+        if account.app_only and account.state is not AccountState.DISCONNECTED:
+            raise NotAllowedError(
+                f"Leadmail opens {account.address} in its own name: only the operator may transfer it"
+                " (`leadmail user remove --transfer-to`)"
+            )
 
 
 async def remove(

@@ -118,6 +118,22 @@ async def test_nobody_opens_another_users_mailbox(office: Office, new_mail_user:
     assert (await office.console.store.accounts.get(account.id)).incoming.username == box.address
 
 
+async def test_nobody_takes_over_what_leadmail_opens(office: Office, new_mail_user: Callable[..., MailUser]) -> None:
+    """An administrator cannot connect a user's mailbox and then remove the user to get it; without it, the user can be removed."""
+    browser, box, store = await office.signed_in(ANN), new_mail_user(), office.console.store
+    await store.users.add(box.address)
+    checked = (await browser.post(HERE, page=HERE, do="check", table=f"address,app-only\n{box.address},yes\n")).text
+    await browser.post(HERE, do="connect", pending=pending(checked))
+    account, page = await store.accounts.find(box.address), f"/operations/users/{box.address}"
+    taking = {"do": "remove", "confirm": box.address, "fate": "transfer", "heir": ANN}
+    refused = await browser.post(page, page=page, **taking)
+    assert (refused.status_code, "only the operator may transfer it" in text_of(refused.text)) == (403, True)
+    assert (await store.accounts.get(account.id)).owner == box.address
+    assert not (await store.users.get(box.address)).disabled
+    assert (await browser.post(page, **{**taking, "fate": "disconnect"})).status_code == 303
+    assert await store.accounts.connected(box.address) is None
+
+
 async def test_the_longest_table(office: Office) -> None:
     """As many rows as a table may have fit into the form, with all columns; other pages take no such forms."""
     browser = await office.signed_in(ANN)

@@ -49,6 +49,8 @@ async def change(context: RequestContext) -> Response:
             fate, heir = MailboxFate(form.text("fate")), form.text("heir")
             if fate is MailboxFate.TRANSFER and not heir:
                 raise PageError(400, "Choose the user who gets the mailboxes.")
+            if fate is MailboxFate.TRANSFER:
+                await leaving.refuse_transfer(store, email)
             await leaving.remove(
                 store,
                 email,
