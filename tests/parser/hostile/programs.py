@@ -91,7 +91,6 @@ def _prose() -> dict[str, Sample]:
             text=text.strip(),
             bounced=lost,
             bcc=sorted(lost),
-            references=["20250303.1@gone.example"] if "message-id" in name else [],
         )
         for name, (text, lost) in texts.items()
     } | {
