@@ -49,6 +49,8 @@ def hostile_arguments(method: Callable[..., Any], attack: str) -> list[Any]:
             )
         elif kind == "bytes":
             arguments.append(attack.encode())
+        elif kind == "Sequence[tuple[str, int]]":
+            arguments.append([(attack, 1)])
         elif kind.startswith("Sequence"):
             arguments.append([attack])
         else:
