@@ -87,7 +87,7 @@ def unanswered(client: httpx.Client) -> list[str]:
     for title, expression in panels():
         try:
             answer = client.get("/query", params={"query": expression}).json()
-        except httpx.HTTPError:
+        except (httpx.HTTPError, ValueError):  # it is starting, and may say so in plain text
             return ["no answer"]
         if answer["status"] != "success" or not answer["data"]["result"]:
             wrong.append(f"{title}: {answer.get('error', 'no data')}: {expression}")

@@ -232,8 +232,9 @@ async def test_cancelling_waits_for_isolated_work() -> None:
 
 async def test_a_stopped_poller_publishes_nothing_twice(world: PollerEnvironment, mailbox: Mailbox) -> None:
     """SIGTERM during a backfill: it exits 0, confirmed messages are marked, and its successor continues after them."""
+    text = "a line of the text\r\n" * 2_000  # takes the poller longer than this test takes to notice that it has begun
     for _ in range(1200):
-        mailbox.append(mail(CLIENT))
+        mailbox.append(mail(CLIENT, body=text))
     await world.know(CLIENT)
     world.finishing = False
     account = await world.connect(mailbox.user)
