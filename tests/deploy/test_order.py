@@ -140,4 +140,4 @@ def test_the_broker_notices_that_its_memory_ends() -> None:
         number, unit = re.fullmatch(r"(\d+)(Gi?|Mi?)", limit).groups()  # type: ignore[union-attr]
         assert int(watermark) <= 0.7 * int(number) * (1024 if unit.startswith("G") else 1), limit
     for server in ("rabbitmq", "mongodb"):
-        assert compose[server]["ulimits"]["nofile"] >= 65_536
+        assert compose[server]["ulimits"]["nofile"] >= 16_384
