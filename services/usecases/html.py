@@ -24,9 +24,28 @@ def sanitize_html(
     ``remote`` keeps images that have an ``https`` address, ``styles`` these properties of style attributes; ``images`` are
     addresses by Content-ID.
     """
+    return _sanitized(html, remote=remote, styles=styles, images=images)[0]
+
+
+def has_remote_images(html: str) -> bool:
+    """Whether ``remote`` changes what ``sanitize_html`` returns."""
+    return _sanitized(html)[1]
+
+
+def _sanitized(
+    html: str,
+    *,
+    remote: bool = False,
+    styles: Collection[str] = (),
+    images: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[str, bool]:
+    """Return the HTML, and whether it has images with an ``https`` address."""
     import nh3  # noqa: PLC0415 - slow to load
 
+    has_remote = False
+
     def keep(element: str, attribute: str, value: str) -> str | None:
+        nonlocal has_remote
         if attribute in _LINKS:
             return value if value.strip().lower().startswith(_SCHEMES) else None
         if attribute not in _ADDRESSES:
@@ -35,12 +54,14 @@ def sanitize_html(
             return None
         if value.startswith("cid:"):
             return images.get(value.removeprefix("cid:"), value)
-        return value if value.startswith("data:image/") or (remote and value.startswith("https://")) else None
+        is_remote = value.startswith("https://")
+        has_remote = has_remote or is_remote
+        return value if value.startswith("data:image/") or (remote and is_remote) else None
 
     attributes = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
     if styles:
         attributes.setdefault("*", set()).add("style")
-    return nh3.clean(
+    cleaned = nh3.clean(
         html,
         attributes=attributes,
         attribute_filter=keep,
@@ -48,8 +69,4 @@ def sanitize_html(
         url_schemes={"http", "https", "mailto", "tel", "cid", "data"},
         link_rel="noopener noreferrer",
     )
-
-
-def has_remote_images(html: str) -> bool:
-    """Whether ``remote`` changes what ``sanitize_html`` returns."""
-    return sanitize_html(html) != sanitize_html(html, remote=True)
+    return cleaned, has_remote
