@@ -90,7 +90,7 @@ async def save_login(context: RequestContext) -> Response:
     try:
         result = await context.saver.change_login(account, changed, context.console.tokens)
     except NotAllowedError as error:
-        return _login(context, account, servers, wrong=f"{str(error).capitalize()}.")
+        return _login(context, account, servers, wrong=wording.sentence(str(error)))
     if not result.ok:
         return _login(context, account, servers, result=result)
     return context.redirect(f"/mailboxes/{account.id}", "login")

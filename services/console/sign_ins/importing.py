@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 from starlette.responses import Response
 
 from schemas.accounts import SealedCredentials
+from services import wording
 from services.console.web.forms import PageError, new_secret
 from services.console.web.request_context import RequestContext
 from services.mailbox.connection import PasswordCredentials
@@ -55,7 +56,7 @@ async def _check(context: RequestContext) -> Response:
     try:
         rows = read_rows(text)
     except TableError as error:
-        return _form(context, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        return _form(context, wording.sentence(str(error)))
     outcomes = await _importer(context).run(rows, dry_run=True)
     ready = [one.line for one in outcomes if one.state is ImportState.READY]
     settled = [one for one in outcomes if one.state is not ImportState.READY]

@@ -16,7 +16,7 @@
 """
 
 from services.mailbox.connection.credentials import Credentials, OAuth2Credentials, PasswordCredentials, password
-from services.mailbox.connection.errors import APP_ONLY, TRANSIENT, Code, MailServerError, clean_answer
+from services.mailbox.connection.errors import APP_ONLY, TOKEN_REFUSED, TRANSIENT, Code, MailServerError, clean_answer
 from services.mailbox.connection.hostname import HostNameError, host_name
 from services.mailbox.connection.line_breaks import InjectionError, refuse_line_breaks
 from services.mailbox.connection.netguard import NetGuard
@@ -36,6 +36,7 @@ from services.mailbox.connection.tls import tls_error
 
 __all__ = [
     "APP_ONLY",
+    "TOKEN_REFUSED",
     "TRANSIENT",
     "BearerExchange",
     "Code",

@@ -61,6 +61,8 @@ APP_ONLY = frozenset(
     }
 )
 """What an administrator repairs at the mail service, of mailboxes that Leadmail opens in its own name."""
+TOKEN_REFUSED = frozenset({Code.OAUTH2_EXPIRED, Code.MAILBOX_NOT_GRANTED})
+"""What a mail server's refusal of a token means, of either kind of mailbox."""
 TRANSIENT = APP_ONLY | {
     Code.TIMEOUT,
     Code.TOO_MANY_CONNECTIONS,

@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future
 from pydantic import SecretStr
 
 from schemas.accounts import Account, Lease
-from services.mailbox.connection import Code, ConnectPolicy, Credentials, MailServerError
+from services.mailbox.connection import TOKEN_REFUSED, ConnectPolicy, Credentials, MailServerError
 from services.mailbox.imap import ImapSession, MailClient, connect_imap
 from services.mailbox.oauth.token_refresh import TokenRefresher
 from services.mailbox.providers import Directory, Provider
@@ -76,7 +76,7 @@ class Connector:
                 client = await self._log_in(account, credentials, provider, budget)
             except MailServerError as error:
                 token = getattr(credentials, "access_token", None)
-                if error.code not in {Code.OAUTH2_EXPIRED, Code.MAILBOX_NOT_GRANTED} or token is None:
+                if error.code not in TOKEN_REFUSED or token is None:
                     raise
                 # A server may refuse a token before its time. Only a fresh one shows whether the owner has to act.
                 current, credentials = await self._open(current, lease, refreshed, refused=token)

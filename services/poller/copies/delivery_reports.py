@@ -68,16 +68,10 @@ async def read_reports(
         alike.setdefault(tuple((section, size) for _, section, size in read), []).append(uid)
     told: dict[int, HeaderFacts] = {}
     for sections, group in alike.items():
-        contents = await _ask(context, session, group, REPORTS, partial(_sections, session, sections))
+        contents = await _ask(context, session, group, REPORTS, partial(session.sections, wanted=sections))
         ready = [(uid, *found[uid], chosen[uid], contents[uid]) for uid in group if uid in contents]
         told |= await asyncio.get_running_loop().run_in_executor(context.readers, _told_all, ready)
     return told
-
-
-def _sections(
-    session: ImapSession, wanted: Sequence[tuple[str, int]], uids: Sequence[int]
-) -> Awaitable[dict[int, dict[str, bytes]]]:
-    return session.sections(uids, wanted)
 
 
 def _told_all(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.accounts import Account, ServerAddress
-from services.mailbox.connection import Code, ConnectPolicy, Credentials, OAuth2Credentials
+from services.mailbox.connection import TOKEN_REFUSED, ConnectPolicy, Credentials, OAuth2Credentials
 from services.mailbox.oauth.token_refresh import TokenRefresher
 from services.mailbox.providers import Provider, directory
 
@@ -55,8 +55,7 @@ async def try_saved(account: Account, tokens: TokenRefresher, policy: ConnectPol
     """
     account, credentials = await tokens.open(account)
     result = await try_account(account, credentials, policy)
-    refusals = {Code.OAUTH2_EXPIRED, Code.MAILBOX_NOT_GRANTED}
-    refused = result.incoming is not None and result.incoming.code in refusals
+    refused = result.incoming is not None and result.incoming.code in TOKEN_REFUSED
     if refused and isinstance(credentials, OAuth2Credentials):
         account, credentials = await tokens.open(account, refused=credentials.access_token)
         result = await try_account(account, credentials, policy)
