@@ -15,7 +15,9 @@ from services.runtime.metrics import Metrics
 from services.settings import ConsoleSettings
 from services.usecases.overview import OptionalBus
 from services.wiring import make_store
+from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
+from tests import oauth
 from tests.console.fixtures import URL, Office, open_office, set_up_company
 from tests.matcher.histories.history import History
 
@@ -36,6 +38,16 @@ def console_environment(environment: dict[str, str], mongo_database: str) -> dic
 def settings(console_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ConsoleSettings:
     """The settings read from that environment."""
     for name, value in console_environment.items():
+        monkeypatch.setenv(name, value)
+    return ConsoleSettings.read()
+
+
+@pytest.fixture
+def sign_in_settings(
+    settings: ConsoleSettings, servers: LocalServers, identity: IdentityServer, monkeypatch: pytest.MonkeyPatch
+) -> ConsoleSettings:
+    """The same with the identity server as the company's own sign-in service for mailboxes."""
+    for name, value in oauth.settings(servers).items():
         monkeypatch.setenv(name, value)
     return ConsoleSettings.read()
 

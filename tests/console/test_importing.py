@@ -13,7 +13,6 @@ from services.settings import ConsoleSettings
 from services.usecases.importing.table import MOST_ROWS
 from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
-from tests import oauth
 from tests.conftest import MailUser
 from tests.console.fixtures import ANN, BOB, EVE, Browser, Office, open_office, set_up_company, text_of
 from tests.matcher.histories.history import History
@@ -23,15 +22,9 @@ HERE = importing.HERE
 
 @pytest.fixture
 async def office(
-    life: History,
-    servers: LocalServers,
-    identity: IdentityServer,
-    settings: ConsoleSettings,
-    monkeypatch: pytest.MonkeyPatch,
+    life: History, sign_in_settings: ConsoleSettings, identity: IdentityServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Office]:
     """The company, which lets Leadmail open mailboxes in its own name."""
-    for name, value in oauth.settings(servers).items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setenv("LEADMAIL_OAUTH_SERVICE_ACCOUNT", identity.service_account())
     await set_up_company(life)
     async with open_office(life, ConsoleSettings.read(), None) as opened:

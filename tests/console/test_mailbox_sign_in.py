@@ -20,8 +20,6 @@ from services.usecases.connecting import login, saving
 from services.usecases.connecting.login import Login
 from services.usecases.connecting.saving import AccountSaver, NewAccount
 from testbed.identity.part import IdentityServer
-from testbed.local import LocalServers
-from tests import oauth
 from tests.conftest import MailUser
 from tests.console.fixtures import ANN, BOB, URL, Browser, Office, open_office, set_up_company, text_of
 from tests.matcher.histories.history import History
@@ -30,18 +28,10 @@ START = "/mailboxes/sign-in/generic"
 
 
 @pytest.fixture
-async def office(
-    life: History,
-    servers: LocalServers,
-    identity: IdentityServer,
-    settings: ConsoleSettings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Office]:
+async def office(life: History, sign_in_settings: ConsoleSettings) -> AsyncIterator[Office]:
     """The company, with the identity server as its own sign-in service."""
-    for name, value in oauth.settings(servers).items():
-        monkeypatch.setenv(name, value)
     await set_up_company(life)
-    async with open_office(life, ConsoleSettings.read(), None) as opened:
+    async with open_office(life, sign_in_settings, None) as opened:
         # The tests' identity server sends browsers back to this machine only.
         local = opened.console.settings.model_copy(update={"console_url": "https://localhost:8443"})
         object.__setattr__(opened.console, "settings", local)

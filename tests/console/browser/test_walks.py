@@ -16,7 +16,6 @@ from services.store import NewRecord
 from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
 from testbed.processes.ports import free_port
-from tests import oauth
 from tests.conftest import MailUser
 from tests.console.browser.site import Site, Tabs, open_site
 from tests.console.fixtures import ANN, BOB, EVE, set_up_company
@@ -124,20 +123,10 @@ async def test_from_an_empty_console_to_the_confirmation(
 
 
 @pytest.fixture
-async def site_with_sign_in(
-    *,
-    chromium: Browser,
-    life: History,
-    servers: LocalServers,
-    identity: IdentityServer,
-    settings: ConsoleSettings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Site]:
+async def site_with_sign_in(chromium: Browser, life: History, sign_in_settings: ConsoleSettings) -> AsyncIterator[Site]:
     """The company's console, with the identity server as its own sign-in service."""
-    for name, value in oauth.settings(servers).items():
-        monkeypatch.setenv(name, value)
     await set_up_company(life)
-    async with open_site(chromium, life, ConsoleSettings.read()) as opened:
+    async with open_site(chromium, life, sign_in_settings) as opened:
         yield opened
         assert opened.faults == []
 
