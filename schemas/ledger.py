@@ -197,7 +197,7 @@ class Row(Contract):
     attempts: int = 0
     """How many times it was published."""
     noticed_at: Utc
-    """When the poller learned of it."""
+    """When the poller learned of it; of a row that had a final state and was planned again, when that was."""
     updated_at: Utc
 
     @property

@@ -18,6 +18,7 @@ from services.store.crm.record_addresses import RecordAddresses
 from services.store.crm.record_watch import RecordWatch
 from services.store.crm.records import Records
 from services.store.crm.summaries import Summaries
+from services.store.ledger.cached_counts import CachedCounts
 from services.store.ledger.folders import Folders
 from services.store.ledger.ledger import Ledger
 from services.store.ledger.ledger_counts import LedgerCounts
@@ -76,6 +77,7 @@ class StageStore:
         self.epochs = Epochs(c, fence, self.folders)
         self.ledger = Ledger(c, config)
         self.ledger_counts = LedgerCounts(c)
+        self.cached_counts = CachedCounts(c, self.ledger_counts)
         self.poller_ledger = PollerLedger(c, fence, self.folders)
         self.ledger_doubts = LedgerDoubts(c, fence)
         self.matcher_ledger = MatcherLedger(c)

@@ -48,14 +48,15 @@ class Overview:
     """Ids of secrets that are needed and that this process does not have, if it has any."""
 
     @property
-    def stages(self) -> dict[str, int] | None:
-        """The number of replicas of each stage; None if the broker does not answer."""
-        return None if self.queues is None else {"poller": self.pollers, **replicas(self.queues)}
+    def stages(self) -> dict[str, int]:
+        """The number of replicas of each stage; of pollers only if the broker does not answer."""
+        return {"poller": self.pollers, **({} if self.queues is None else replicas(self.queues))}
 
     @property
     def oldest(self) -> datetime | None:
-        """When the oldest copy without a final state was noticed."""
-        moments = [one.oldest_unfinished for one in self.accounts if one.oldest_unfinished]
+        """When the oldest copy without a final state was noticed, of active accounts: those of others wait for their owners."""
+        active = (one for one in self.accounts if one.account.state is AccountState.ACTIVE)
+        moments = [one.oldest_unfinished for one in active if one.oldest_unfinished]
         return min(moments) if moments else None
 
     @property

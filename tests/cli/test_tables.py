@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
+from schemas.accounts import AccountState
 from services.cli.operations import status_view
 from services.cli.terminal import output
+from services.store import AccountStatus
+from services.store.core.documents import now
 from services.usecases.overview import Overview
+from tests.factories import account
 
 WIDE = "a-rather-long-address-of-someone@a-rather-long-domain-of-a-company.example"
 TABLES = (
@@ -55,3 +60,18 @@ class Depth:
     """The depth of a queue."""
 
     ready = unacknowledged = consumers = 1
+
+
+def test_the_first_number_is_that_of_active_accounts() -> None:
+    """Rows of a paused account wait for its owner, however long. While the broker is down, missing pollers are known."""
+    active, paused = account("a@firm.example"), account("b@firm.example", state=AccountState.PAUSED)
+    lines = [
+        AccountStatus(account=one, holder=None, epoch=None, counts={}, counted_at=since, oldest_unfinished=since)
+        for one, since in ((active, now()), (paused, now() - timedelta(days=90)))
+    ]
+    overview = Overview(accounts=lines, queues=None, dead_letters=0, pollers=0)
+    assert overview.oldest == lines[0].oldest_unfinished
+    assert overview.stages == {"poller": 0}
+    page = io.StringIO()
+    Console(file=page, width=80).print(status_view.view(overview))
+    assert page.getvalue().startswith("no poller is running: mail waits")

@@ -30,6 +30,7 @@ COMMANDS = (
     ),
     *("erasing._remove_dead_letters", "erasing._tombstone", "erasing.erase", "erasures.add", "erasures.end"),
     *("user_lifecycle._set_disabled", "user_lifecycle._transfer", "user_lifecycle.remove"),
+    *("cached_counts._count", "cached_counts.forget"),
     *("blob_refs.drop_heads", "sign_ins._lock_out", "sign_ins.end_all"),
     *(
         "former_accounts.connect_again",

@@ -155,6 +155,7 @@ def _account(one: AccountStatus) -> results.AccountStatusResult:
         done=done,
         total=total,
         messages=one.counts,
+        counted_at=one.counted_at,
         oldest_unfinished=one.oldest_unfinished,
         repeated_message_ids=one.repeated_ids,
     )

@@ -133,6 +133,8 @@ class AccountStatusResult(Result):
     """All messages."""
     messages: dict[RowState, int]
     """Number of messages by state in the ledger."""
+    counted_at: datetime | None = None
+    """When ``messages`` were counted: a while ago only in a large mailbox whose mail is being processed."""
     oldest_unfinished: datetime | None
     """When the oldest copy without a final state was noticed."""
     repeated_message_ids: int = 0

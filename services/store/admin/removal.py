@@ -19,6 +19,7 @@ from services.store.core.collections import Collections
 from services.store.core.documents import CHANGED, Doc, now, plain
 from services.store.core.errors import NotFoundError
 from services.store.core.fence import MongoSession
+from services.store.ledger.cached_counts import CachedCounts
 from services.store.ledger.ledger import Ledger
 from services.store.ledger.ledger_counts import LedgerCounts
 from services.store.ledger.ledger_rows import DISCONNECTED, account_range
@@ -57,6 +58,7 @@ class Removal:
         colleagues: Colleagues,
         ledger: Ledger,
         ledger_counts: LedgerCounts,
+        cached_counts: CachedCounts,
         links: Links,
         copies: Copies,
         rights: RecordRights,
@@ -71,6 +73,7 @@ class Removal:
         self._colleagues = colleagues
         self._ledger = ledger
         self._ledger_counts = ledger_counts
+        self._cached_counts = cached_counts
         self._links = links
         self._copies = copies
         self._rights = rights
@@ -158,6 +161,7 @@ class Removal:
         await self._drop_heads(account)
         await self._deleted.drop_account(account)
         await self._c.ledger.delete_many(everything)
+        await self._cached_counts.forget(account)
         await self._c.folders.delete_many({"account": account})
         await self._c.epochs.delete_many({"account": account})
         ids = [found["_id"] async for found in self._c.dead_letters.find({"account": account}, {"_id": 1})]

@@ -22,6 +22,8 @@ class Collections:
         self.folders: Documents = self.database["folders"]
         self.epochs: Documents = self.database["epochs"]
         self.ledger: Documents = self.database["ledger"]
+        self.ledger_counts: Documents = self.database["ledger_counts"]
+        """What was last counted of each account's rows, and when."""
         self.emails: Documents = self.database["emails"]
         self.links: Documents = self.database["links"]
         self.tombstones: Documents = self.database["tombstones"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -17,6 +18,8 @@ _DAY_S = 86_400
 _CONFLICTS = frozenset({85, 86})
 """IndexOptionsConflict, IndexKeySpecsConflict."""
 _CONNECTED = tuple(state.value for state in AccountState if state is not AccountState.DISCONNECTED)
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SHARED = {"shared_by.0": {"$exists": True}}
 _LINKS = {
@@ -43,6 +46,15 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                     *("account", "epoch", "state"),
                     partialFilterExpression={"state": {"$in": [state.value for state in UNFINISHED]}},
                 ),
+                # Covers the number of waiting rows and the oldest of them.
+                _index(
+                    "waiting",
+                    *("account", "state", "noticed_at"),
+                    partialFilterExpression={"state": {"$in": [state.value for state in UNFINISHED]}},
+                ),
+                # Tells whether an account's rows have changed since they were counted. The condition, which holds for every row, keeps
+                # the planner from taking this index for other queries.
+                _index("changed", "account", "updated_at", partialFilterExpression={"updated_at": {"$gt": LONG_AGO}}),
                 _index("marks", "marks", partialFilterExpression={"state": RowState.UNMATCHED.value}),
                 # Finds mails with one Message-ID, and rows that an old key marked.
                 _index("id_mark", "account", "mark_key", "id_mark"),

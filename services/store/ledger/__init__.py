@@ -2,6 +2,7 @@
 
 - ``folders``: folders of accounts
 - ``ledger``, ``ledger_rows``, ``ledger_counts``: rows looked up, in BSON, and counted
+- ``cached_counts``: counts that are kept until the ledger changes
 - ``row_views``: what a look-up returns of a row
 - ``ledger_poller``, ``ledger_matcher``, ``ledger_operator``: what each of them writes
 - ``ledger_doubts``: rows whose mail did not come, until that is final

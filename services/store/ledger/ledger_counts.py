@@ -98,12 +98,12 @@ class LedgerCounts:
         return {folder: _totals(groups) for folder, groups in found.items()}
 
     async def oldest_unfinished(self, accounts: Iterable[str]) -> dict[str, datetime]:
-        """Return, by account, when its oldest row without a final state was noticed."""
+        """Return, by account, when its oldest row without a final state was noticed. Reads only an index."""
         pipeline: list[Doc] = [
             {"$match": {"account": {"$in": list(accounts)}, "state": UNFINISHED_STATES}},
             {"$group": {"_id": "$account", "oldest": {"$min": "$noticed_at"}}},
         ]
-        return {found["_id"]: found["oldest"] async for found in await self._ledger.aggregate(pipeline)}
+        return {found["_id"]: found["oldest"] async for found in await self._ledger.aggregate(pipeline, hint="waiting")}
 
     async def rows(self, account: str) -> AsyncIterator[Row]:
         """Iterate over every row of an account, sorted by id."""

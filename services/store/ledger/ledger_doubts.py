@@ -82,8 +82,9 @@ class LedgerDoubts:
         }
         found = self._ledger.find(left, {"_id": 1}).limit(AT_ONCE if epoch is None else 0)
         ids = [document["_id"] async for document in found]
+        moment = now()
         plan: Doc = {
-            "$set": {"state": RowState.PLANNED.value, "epoch": epoch, "updated_at": now()},
+            "$set": {"state": RowState.PLANNED.value, "epoch": epoch, "noticed_at": moment, "updated_at": moment},
             "$unset": dict.fromkeys(("reason", *DOUBT), ""),
         }
 

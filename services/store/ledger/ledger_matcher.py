@@ -195,14 +195,15 @@ class MatcherLedger:
     async def _replan(self, query: Doc, disconnected: list[str]) -> int:
         if disconnected:
             query = {**query, "account": {"$nin": disconnected}}
-        unfinished = {"$in": ["$state", UNFINISHED_STATES["$in"]]}
+        unfinished, moment = {"$in": ["$state", UNFINISHED_STATES["$in"]]}, now()
         change: list[Doc] = [
             {
                 "$set": {
                     "state": RowState.PLANNED.value,
                     "epoch": {"$cond": [unfinished, "$epoch", None]},
                     "attempts": {"$add": [{"$ifNull": ["$attempts", 0]}, 1]},
-                    "updated_at": now(),
+                    "noticed_at": {"$cond": [unfinished, "$noticed_at", moment]},
+                    "updated_at": moment,
                 }
             },
             {"$unset": ["reason", *OF_EMAIL]},

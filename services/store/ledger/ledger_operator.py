@@ -15,8 +15,9 @@ class OperatorLedger:
 
     async def requeue_quarantined(self, row: str) -> bool:
         """Set a quarantined copy back to ``published`` while its dead letter is replayed. It leaves its epoch."""
+        moment = now()
         change = {
-            "$set": {"state": RowState.PUBLISHED.value, "epoch": None, "updated_at": now()},
+            "$set": {"state": RowState.PUBLISHED.value, "epoch": None, "noticed_at": moment, "updated_at": moment},
             "$unset": {"reason": ""},
         }
         return bool((await self._ledger.update_one(self._quarantined(row), change)).modified_count)

@@ -125,7 +125,8 @@ class PollerLedger:
 
     async def replan(self, lease: Lease, ids: Sequence[str]) -> int:
         """Set undecided rows that turn out to be relevant back to ``planned`` (see the races in the poller). Returns how many."""
-        plan: Doc = {"$set": {"state": RowState.PLANNED.value, "epoch": None}, "$unset": {"reason": ""}}
+        again = {"state": RowState.PLANNED.value, "epoch": None, "noticed_at": now()}
+        plan: Doc = {"$set": again, "$unset": {"reason": ""}}
         count = await self._move(lease, ids, (RowState.UNMATCHED,), plan)
         return count + await self._move(lease, ids, (RowState.SKIPPED,), plan, {"reason": HEADER_UNCLEAR})
 

@@ -42,7 +42,7 @@ class Backlog:
                 }
             },
         ]
-        groups = [found async for found in await self._ledger.aggregate(pipeline, hint="unfinished")]
+        groups = [found async for found in await self._ledger.aggregate(pipeline, hint="waiting")]
         ids = list({found["_id"]["account"] for found in groups})
         states = {
             document["_id"]: AccountState(document["state"])

@@ -113,6 +113,11 @@ class Epochs:
         document = await self._epochs.find_one({"_id": f"{account}.{number}"})
         return None if document is None else decode(Epoch, document)
 
+    async def newest(self, of: Iterable[tuple[str, int]]) -> dict[str, Epoch]:
+        """Return backfills of several accounts, one each, by account. ``of`` has pairs of account and number."""
+        wanted = [f"{account}.{number}" for account, number in of]
+        return {found["account"]: decode(Epoch, found) async for found in self._epochs.find({"_id": {"$in": wanted}})}
+
     async def of(self, account: str) -> list[Epoch]:
         """Return an account's backfills, newest first."""
         found = self._epochs.find({"account": account}).sort("number", -1)

@@ -14,6 +14,7 @@ from schemas.ledger import Epoch, RowState
 from schemas.records import RecordKind
 from schemas.sharing import SharingPolicy
 from services.store.core.collections import Collections
+from services.store.ledger.cached_counts import CachedCounts
 from services.store.ledger.folders import Folders
 from services.store.ledger.ledger_counts import FolderTotals, LedgerCounts, sum_of
 from services.store.ledger.message_ids import MessageIds
@@ -30,6 +31,8 @@ class AccountStatus(Contract):
     epoch: Epoch | None
     """Its newest backfill."""
     counts: dict[RowState, int]
+    counted_at: datetime
+    """When these were counted: a while ago only in a large account whose mail is being processed."""
     oldest_unfinished: datetime | None
     repeated_ids: int = 0
     """How many Message-IDs different mails of the mailbox carry."""
@@ -86,6 +89,7 @@ class Status:
         accounts: Accounts,
         folders: Folders,
         ledger_counts: LedgerCounts,
+        cached_counts: CachedCounts,
         message_ids: MessageIds,
         epochs: Epochs,
         seen_by_owner: Callable[[str, str], Awaitable[AttachedCounts]],
@@ -95,13 +99,19 @@ class Status:
         self._accounts = accounts
         self._folders = folders
         self._ledger_counts = ledger_counts
+        self._cached_counts = cached_counts
         self._message_ids = message_ids
         self._epochs = epochs
 
     async def accounts(self, owner: str | None = None) -> list[AccountStatus]:
-        """Return the status of all accounts, or of a user's accounts."""
+        """Return the status of all accounts, or of a user's accounts.
+
+        What it costs does not grow with their ledgers, but for rows without a final state and for what ``CachedCounts`` counts again.
+        """
         accounts = await self._accounts.get_all(owner)
         ids = [account.id for account in accounts]
+        counts = await self._cached_counts.counts(ids)
+        epochs = await self._epochs.newest((account.id, account.epoch) for account in accounts)
         oldest = await self._ledger_counts.oldest_unfinished(ids)
         repeated = await self._message_ids.counts(ids)
         holders = {
@@ -112,8 +122,9 @@ class Status:
             AccountStatus(
                 account=account,
                 holder=holders.get(account.id),
-                epoch=await self._epochs.get(account.id, account.epoch),
-                counts=await self._ledger_counts.counts(account.id),
+                epoch=epochs.get(account.id),
+                counts=counts[account.id].rows,
+                counted_at=counts[account.id].at,
                 oldest_unfinished=oldest.get(account.id),
                 repeated_ids=repeated.get(account.id, 0),
             )

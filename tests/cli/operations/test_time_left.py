@@ -54,6 +54,7 @@ def test_it_is_shown_beside_an_open_backfill(state: EpochState, shown: bool) -> 
         holder="poller",
         epoch=epoch,
         counts={RowState.ATTACHED: 50},
+        counted_at=AT,
         oldest_unfinished=None,
     )
     console = Console(width=160)
