@@ -124,7 +124,7 @@ def clean() -> Evidence:
             Asked(account, 0, frozenset(each.copy for each in copies if each.copy.account == account))
             for account in ACCOUNTS
         ],
-        changed_passwords={"b": 1},
+        blocks={"b": 1},
         unnotified=[],
         unshown=[],
     )

@@ -56,8 +56,9 @@ class Evidence(NamedTuple):
     attentions: Sequence[AttentionMail]
     observed: Observed
     asked: Sequence[Asked]
-    changed_passwords: Mapping[str, int]
-    """How often, by account; a permission that was withdrawn counts, too."""
+    blocks: Mapping[str, int]
+    """How often each account may have been blocked: once per changed password or withdrawn permission, and once more each time
+    it was resumed before its owner had repaired that."""
     unnotified: Sequence[str]
     """Blocked accounts whose owner was not notified in time."""
     unshown: Sequence[str]

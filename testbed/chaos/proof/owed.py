@@ -54,14 +54,14 @@ def _asked(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _accounts(evidence: Evidence) -> Iterator[Finding]:
-    """Check that every account continues. A changed password blocks it at most once and notifies its owner once."""
+    """Check that every account continues, was blocked no more often than it had to be, and sent one mail per block."""
     incidents = {account.id: account.incident for account in evidence.stored.accounts}
     for account in evidence.stored.accounts:
         if account.state != "active" or account.resync_requested:
             waits = ", waiting for a backfill" if account.resync_requested else ""
             yield Finding(UNFINISHED_WORK, f"{account.id} is {account.state}{waits}")
-        if account.incident > (changes := evidence.changed_passwords.get(account.id, 0)):
-            yield Finding(DOUBLED, f"{account.id} was blocked {account.incident} times for {changes} changed passwords")
+        if account.incident > (most := evidence.blocks.get(account.id, 0)):
+            yield Finding(DOUBLED, f"{account.id} was blocked {account.incident} times instead of at most {most}")
         if account.trouble:
             yield Finding(UNFINISHED_WORK, f"{account.id} still shows the trouble {account.trouble}")
     for name in evidence.unshown:

@@ -34,8 +34,10 @@ class Gatherer:
         self._observer = observer
         self._reader = Reader()
         self.asked: list[Asked] = []
-        self.changed_passwords: Counter[str] = Counter()
-        """How often, by account; a permission that was withdrawn counts, too."""
+        self.refused: set[str] = set()
+        """Accounts whose saved login is refused at the moment."""
+        self.blocks: Counter[str] = Counter()
+        """How often an account may have been blocked."""
         self.unnotified: list[str] = []
         """Blocked accounts whose owner was not notified."""
         self.unshown: list[str] = []
@@ -57,6 +59,22 @@ class Gatherer:
 
     async def _uids(self, key: str) -> dict[ServerCopy, frozenset[str]]:
         return await patiently(lambda: asyncio.to_thread(self._reader.uids, key, self._company.mailboxes[key]))
+
+    def refuse(self, account: str) -> None:
+        """Note that the saved login of an account is refused from now on, until ``accept``: that blocks it once."""
+        self.refused.add(account)
+        self.blocks[account] += 1
+
+    def accept(self, account: str) -> None:
+        """Note that the saved login of an account works again."""
+        self.refused.discard(account)
+
+    async def resuming(self, account: str, resume: Awaitable[int]) -> None:
+        """Note how often an account was resumed while its login was refused: that ends a block, and another one follows."""
+        before, refused = self.blocks[account], account in self.refused
+        times = await resume
+        if refused or self.blocks[account] > before:
+            self.blocks[account] += times
 
     async def attentions(self, account: str) -> list[AttentionMail]:
         """Return the mails about problems that the owner of an account has received."""
@@ -111,7 +129,7 @@ class Gatherer:
             attentions=[mail for mail in attentions(sent) if mail.account in accounts],
             observed=self._observer.observed,
             asked=self.asked,
-            changed_passwords=self.changed_passwords,
+            blocks=self.blocks,
             unnotified=self.unnotified,
             unshown=self.unshown,
         )

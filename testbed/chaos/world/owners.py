@@ -46,13 +46,13 @@ class Owners:
         account = self._company.accounts[key]
         await self._company.command("account", "pause", account)
         await asyncio.sleep(seconds)
-        await self._company.command("account", "resume", account)
+        await self._gatherer.resuming(account, self._company.command("account", "resume", account))
 
     async def _password(self, key: str, seconds: float) -> None:
         """Change it, and repair it some seconds later, whether its owner knows yet or not."""
         await self._change_password(key)
         await asyncio.sleep(seconds)
-        await self._company.repair_password(key)
+        await self._repair_password(key)
 
     async def _lockout(self, key: str, _seconds: float) -> None:
         """Change the password, and enter the new one once the owner was notified. A resync must follow and be confirmed."""
@@ -66,11 +66,15 @@ class Owners:
                 break
             await asyncio.sleep(_LOOK_S)
         await self._resync(key, 0)
-        await self._company.repair_password(key)
+        await self._repair_password(key)
 
     async def _change_password(self, key: str) -> None:
         await self._company.change_password(key)
-        self._gatherer.changed_passwords[self._company.accounts[key]] += 1
+        self._gatherer.refuse(self._company.accounts[key])
         # Existing connections would continue: have the old password refused at once.
         self._company.network.imap.set(Mood.CUT)
         self._company.network.imap.set(Mood.CLEAR)
+
+    async def _repair_password(self, key: str) -> None:
+        await self._company.repair_password(key)
+        self._gatherer.accept(self._company.accounts[key])

@@ -86,7 +86,7 @@ class TokenFaults:
         """Withdraw the permission. Its owner signs in again some time after the mail that asks for it."""
         account = self._company.accounts[key]
         seen = len(await self._gatherer.attentions(account))
-        self._gatherer.changed_passwords[account] += 1
+        self._gatherer.refuse(account)
         await asyncio.to_thread(lambda: identity.set(revoke=[self._company.mailboxes[key].username]))
 
         async def told() -> bool:
@@ -96,6 +96,7 @@ class TokenFaults:
             self._gatherer.unnotified.append(account)
         await asyncio.sleep(seconds)
         await self._company.sign_in_again(key)
+        self._gatherer.accept(account)
 
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> bool:
