@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient, MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import AutoReconnect, PyMongoError
 
-from schemas.messages import RecordChanged
+from schemas.messages import MailParsed, RecordChanged
 from schemas.records import RecordRef
 from services.matcher import handler, record_changed
 from services.matcher.linking.summaries import SummaryKeeper
@@ -30,6 +30,8 @@ from tests.matcher.hooks import Once, hooked
 ANN, CARLA, PAUL = "ann@firm.example", "carla@client.example", "paul@partner.example"
 BLIND_S = 1.0
 """How long the new primary does not know what its predecessor acknowledged. Reads that must see it wait so long."""
+_STEADY = {"electionTimeoutMillis": 120_000, "catchUpTakeoverDelayMillis": -1}
+"""However slow the machine is, only these tests elect a primary."""
 _OPTIONS: dict[str, Any] = {"w": "majority", "journal": True, "heartbeatFrequencyMS": 500}
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
@@ -67,17 +69,46 @@ class Members:
         await asyncio.to_thread(self.see)
 
     def see(self) -> None:
-        """Let the primary learn of acknowledgements again, at once."""
-        with self._client() as client:
+        """Let it learn of acknowledgements again, at once: of what the primary writes now, whichever member that is."""
+        with self._client(self._next) as client:
             client.admin.command("configureFailPoint", "disableSnapshotting", mode="off")
-            client.admin.command("appendOplogNote", data={"see": 1})
+
+        def noted(primary: MongoClient[dict[str, Any]]) -> bool:
+            primary.admin.command("appendOplogNote", data={"see": 1})
+            return True
+
+        self._at_primary(noted)
+
+    def steady(self) -> None:
+        """Have no member elected by itself from now on."""
+
+        def set_up(primary: MongoClient[dict[str, Any]]) -> bool:
+            config = primary.admin.command("replSetGetConfig")["config"]
+            settings = {**config["settings"], **_STEADY}
+            primary.admin.command("replSetReconfig", {**config, "version": config["version"] + 1, "settings": settings})
+            return True
+
+        self._at_primary(set_up)
+
+    def _at_primary(self, done: Callable[[MongoClient[dict[str, Any]]], bool]) -> None:
+        """Do something at the primary, once there is one."""
+
+        def attempt() -> bool:
+            number = self._members.primary()
+            if number is None:
+                return False
+            with self._client(number) as client, suppress(PyMongoError):  # it may have lost the role by now
+                return done(client)
+            return False
+
+        waiting.until(attempt, what="MongoDB", seconds=60, part_alive=lambda: True)
 
     def _blind(self) -> None:
         primary = self._members.primary()
         assert primary is not None
         newest = hello(self._members.members[primary].port)["lastWrite"]["opTime"]["ts"]
         self._next = (primary + 1) % len(self._members.members)
-        with self._client() as client:
+        with self._client(self._next) as client:
 
             def knows() -> bool:
                 known = client.admin.command("replSetGetStatus")["optimes"]["readConcernMajorityOpTime"]["ts"]
@@ -88,14 +119,14 @@ class Members:
 
     def _step_up(self) -> None:
         def primary() -> bool:
-            with self._client() as client, suppress(PyMongoError):  # refused until it has caught up
+            with self._client(self._next) as client, suppress(PyMongoError):  # refused until it has caught up
                 client.admin.command("replSetStepUp", 1)
             return bool(hello(self._members.members[self._next].port).get("isWritablePrimary"))
 
         waiting.until(primary, what="MongoDB", seconds=30, part_alive=lambda: True)
 
-    def _client(self) -> MongoClient[dict[str, Any]]:
-        return MongoClient(LOOPBACK, self._members.members[self._next].port, directConnection=True)
+    def _client(self, number: int) -> MongoClient[dict[str, Any]]:
+        return MongoClient(LOOPBACK, self._members.members[number].port, directConnection=True)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +144,9 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
         )
         try:
             made.start()
-            yield Members(made)
+            members = Members(made)
+            members.steady()
+            yield members
         finally:
             made.kill()
             spawner.close()
@@ -142,6 +175,19 @@ async def world(processes: tuple[Process, Process]) -> World:
     """The store of the first process. It has no indexes, which take long to build in a set of three."""
     one, _ = processes
     return World(one.store, one.mail, one.crm, SummaryKeeper(one.store))
+
+
+async def take(copies: Sequence[MailParsed], *, store: Store, summaries: SummaryKeeper) -> None:
+    """Handle a batch as the bus has it handled: it is delivered again if the database is between two primaries for too long."""
+    redelivered = False
+    while True:
+        deliveries = [delivery_of(copy, redelivered=redelivered) for copy in copies]
+        try:
+            await handler.handle(deliveries, store=store, summaries=summaries)
+        except AutoReconnect:
+            redelivered = True
+        else:
+            return
 
 
 async def test_a_batch_and_a_late_contact_see_each_other(
@@ -176,8 +222,7 @@ async def test_a_batch_and_a_late_contact_see_each_other(
         await blinded(place)
         await then(place)
 
-    deliveries = [delivery_of(copy) for copy in copies]
-    await handler.handle(deliveries, store=hooked(world.store, hook), summaries=world.summaries)
+    await take(copies, store=hooked(world.store, hook), summaries=world.summaries)
     await asyncio.gather(*handling)
     await members.rest()
     await world.rest()
