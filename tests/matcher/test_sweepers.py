@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import structlog
@@ -12,22 +13,24 @@ import structlog
 from schemas.ledger import EpochState
 from schemas.records import RecordRef
 from schemas.sharing import Mode
-from services.matcher import mailbox_changed
+from services.matcher import mailbox_changed, sweepers
 from services.matcher.completion import sweep_epochs
 from services.matcher.sweepers import Sweep, sweep_pending_work, sweeps, under_lease
+from services.runtime.periodic import periodic
 from services.store.core.documents import now
 from tests.amqp.memory import MemoryBus
 from tests.factories import account as account_of
 from tests.matcher.fixtures import NO_GRACE, World, mail
 
-SPAN = timedelta(seconds=0.6)
+SPAN, LONG_SPAN = timedelta(seconds=0.6), timedelta(minutes=1)
+"""Of leases: one that is to end soon, and one that lasts on a slow machine, too."""
 LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.make_filtering_bound_logger(40))
 ANN, BOB, CARLA = "ann@firm.example", "bob@firm.example", "carla@client.example"
 
 
 def turn(world: World, work: Sweep, holder: str) -> Sweep:
     """Return the work as a periodic task under a lease."""
-    return under_lease("sweep", work, store=world.store, holder=holder, span=SPAN, log=LOG)
+    return under_lease("sweep", work, store=world.store, holder=holder, span=LONG_SPAN, log=LOG)
 
 
 async def test_a_backfill_whose_last_event_was_lost_is_completed_once(world: World) -> None:
@@ -92,24 +95,31 @@ async def test_of_several_replicas_one_sweeps(world: World) -> None:
     assert len(count) == 2
 
 
-async def test_a_turn_lasts_as_long_as_its_work(world: World) -> None:
-    """Work may take many times the lease's span, and no other replica starts meanwhile."""
-    count: list[int] = []
+async def test_a_turn_lasts_as_long_as_its_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work may take many times the lease's span, and no other replica starts meanwhile: the lease is renewed thrice per span."""
+    count, intervals = list[int](), list[float]()
+    turns = world.database["turns"]
+
+    def hurried(name: str, work: Sweep, *, seconds: float, **options: Any) -> Coroutine[Any, Any, None]:
+        intervals.append(seconds)
+        return periodic(name, work, seconds=0.01, **options)
 
     async def wait_and_see() -> None:
         count.append(1)
-        # Until the lease would have expired three times if it were not renewed.
-        turns = world.database["turns"]
-        until = [document["until"] async for document in turns.find({"_id": "sweep"})]
-        async with asyncio.timeout(60):
-            while not await turns.count_documents({"until": {"$gt": until[0] + 3 * SPAN}}):
-                await turn(world, nothing, "two")()
+        for _ in range(3):
+            over = now() - LONG_SPAN
+            await turns.update_one({"_id": "sweep"}, {"$set": {"until": over}})
+            async with asyncio.timeout(60):
+                while not await turns.count_documents({"until": {"$gt": over}}):  # noqa: ASYNC110 - another task writes it
+                    await asyncio.sleep(0.01)
+            await turn(world, nothing, "two")()
 
     async def nothing() -> None:
         count.append(2)
 
+    monkeypatch.setattr(sweepers, "periodic", hurried)
     await turn(world, wait_and_see, "one")()
-    assert count == [1]
+    assert (count, intervals) == ([1], [20.0])
     await turn(world, nothing, "two")()
     assert count == [1, 2]
 
