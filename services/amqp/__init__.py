@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     )
     from services.amqp.delivery.trace_context import UNTRACED, TraceContext, trace_fields
     from services.amqp.delivery.tracing import Tracing
-    from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts, read_broker_facts
+    from services.amqp.rabbitmq.broker_diagnostics import REPLICAS, BrokerFacts, read_broker_facts
     from services.amqp.rabbitmq.bus import open_bus
     from services.amqp.rabbitmq.management import ManagementError, QueueRates, broker_alarms, queue_rates
     from services.amqp.stage import Stage, run_stage, tracing_of
 
 __all__ = [
     "CRASHED",
+    "REPLICAS",
     "UNTRACED",
     "BrokerFacts",
     "Bus",
@@ -75,6 +76,7 @@ _MODULES = {
     "UNTRACED": "services.amqp.delivery.trace_context",
     "trace_fields": "services.amqp.delivery.trace_context",
     "Tracing": "services.amqp.delivery.tracing",
+    "REPLICAS": "services.amqp.rabbitmq.broker_diagnostics",
     "BrokerFacts": "services.amqp.rabbitmq.broker_diagnostics",
     "read_broker_facts": "services.amqp.rabbitmq.broker_diagnostics",
     "open_bus": "services.amqp.rabbitmq.bus",

@@ -56,7 +56,7 @@ SUBJECTS = {
     ),
     "queues": CommandEntry(
         "operations.queues:app",
-        "Show every queue: messages waiting and in progress, consumers, messages per second. "
+        "Show every queue: messages waiting, how many it takes, in progress, consumers, rates. "
         "Empty delay and isolation queues are hidden.",
     ),
     "doctor": CommandEntry(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from schemas.routes import DEAD_QUEUE, ISOLATED, ROUTES
+from schemas.topology import queues
 from services.amqp import QueueDepth
 
 
@@ -17,6 +19,25 @@ def queues_of(stage: str) -> list[str]:
 def is_waiting_queue(queue: str) -> bool:
     """Whether messages only wait in a queue, for a delay or for their turn in isolation: it normally has no consumers."""
     return ".retry-" in queue or queue.endswith(ISOLATED)
+
+
+class Bound(NamedTuple):
+    """How much a queue takes before it refuses more."""
+
+    messages: int
+    bytes: int
+
+    def is_near(self, depth: QueueDepth) -> bool:
+        """Whether a queue is full to four fifths."""
+        return depth.ready >= NEAR * self.messages or (depth.ready_bytes or 0) >= NEAR * self.bytes
+
+
+NEAR = 0.8
+BOUNDS = {
+    queue.name: Bound(int(queue.arguments["x-max-length"]), int(queue.arguments["x-max-length-bytes"]))
+    for queue in queues()
+}
+"""The bound of each queue."""
 
 
 def replicas(depths: Mapping[str, QueueDepth]) -> dict[str, int]:

@@ -24,7 +24,7 @@ TABLES = (
     (("user", "name", "admin", "state"), ()),
     (("account", "owner", "provider", "sharing", "state", "connected"), ()),
     (("folder", "synchronised"), ()),
-    (("queue", "ready", "in progress", "consumers", "in/s", "out/s", "done/s"), ()),
+    (("queue", "ready", "of", "in progress", "consumers", "in/s", "out/s", "done/s"), ()),
 )
 
 

@@ -125,19 +125,23 @@ def test_no_hook_waits_for_its_own_name(overlay: str) -> None:
 
 
 def test_the_broker_notices_that_its_memory_ends() -> None:
-    """Its watermark is below what its containers may use: it does not see their limit, only the memory of the machine."""
+    """Its watermark is a share of what its containers may use: it does not see their limit, only the memory of the machine."""
     text = (ROOT / "deploy/servers/rabbitmq.conf").read_text(encoding="utf-8")
-    (watermark,) = re.findall(r"^vm_memory_high_watermark\.absolute = (\d+)MiB$", text, re.MULTILINE)
-    compose = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text(encoding="utf-8"))["services"]
-    limits = [compose["rabbitmq"]["deploy"]["resources"]["limits"]["memory"].partition(":-")[2].strip("}")]
-    limits += [
+    (share,) = re.findall(r"^vm_memory_high_watermark\.relative = ([0-9.]+)$", text, re.MULTILINE)
+    assert 0.4 <= float(share) <= 0.7
+    (total,) = re.findall(r"^total_memory_available_override_value = (\d+)G$", text, re.MULTILINE)
+    (dev,) = (
         each["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
         for each in manifests(KUBERNETES / "overlays" / "dev")
         if each["kind"] == "StatefulSet" and each["metadata"]["name"] == "rabbitmq"
-    ]
-    assert len(limits) == 2
-    for limit in limits:
-        number, unit = re.fullmatch(r"(\d+)(Gi?|Mi?)", limit).groups()  # type: ignore[union-attr]
-        assert int(watermark) <= 0.7 * int(number) * (1024 if unit.startswith("G") else 1), limit
+    )
+    assert dev == f"{total}Gi"
+    files = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text(encoding="utf-8"))
+    compose = files["services"]
+    limit = compose["rabbitmq"]["deploy"]["resources"]["limits"]["memory"]
+    content = files["configs"]["rabbitmq_memory"]["content"]
+    assert content == f"total_memory_available_override_value = {limit}\n", "whatever the operator gives it"
+    (mounted,) = compose["rabbitmq"]["configs"]
+    assert mounted["target"].startswith("/etc/rabbitmq/conf.d/"), "read after rabbitmq.conf, so it takes precedence"
     for server in ("rabbitmq", "mongodb"):
         assert compose[server]["ulimits"]["nofile"] >= 16_384

@@ -43,6 +43,8 @@ FOREIGN: dict[str, str] = {
     "rabbitmq_detailed_queue_messages_ready": "RabbitMQ: messages that wait in a queue (`/metrics/detailed`)",
     "rabbitmq_detailed_queue_messages_unacked": "RabbitMQ: messages in progress (`/metrics/detailed`)",
     "rabbitmq_detailed_queue_consumers": "RabbitMQ: consumers of a queue (`/metrics/detailed`)",
+    "rabbitmq_detailed_raft_": "RabbitMQ: any metric that begins so shows a member of a queue on a node (`/metrics/detailed`)",
+    "rabbitmq_build_info": "RabbitMQ: 1 for each node",
     "rabbitmq_process_resident_memory_bytes": "RabbitMQ: memory in use",
     "rabbitmq_resident_memory_limit_bytes": "RabbitMQ: where the memory alarm begins",
     "rabbitmq_disk_space_available_bytes": "RabbitMQ: free disk space",

@@ -69,6 +69,8 @@ class QueueDepth(NamedTuple):
     consumers: int
     unacknowledged: int | None = None
     """Unacknowledged messages; None if the broker's management interface is not set up."""
+    ready_bytes: int | None = None
+    """Bytes of the bodies that wait; None as above."""
 
 
 Handle = Callable[[Delivery[Any]], Awaitable[Sequence[Event]]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -18,6 +18,10 @@ _OVERRIDES = frozenset(
 """Keys of a policy that would override the arguments of our queues: where both are set, the policy or the smaller value may win."""
 
 
+REPLICAS = 3
+"""How many members a quorum queue gets when it is declared, if so many nodes are up."""
+
+
 class BrokerFacts(NamedTuple):
     """The answers of the management interface; None where it was not asked or our user may not see the answer."""
 
@@ -30,6 +34,13 @@ class BrokerFacts(NamedTuple):
     """Policies that change our queues."""
     unknown_queues: tuple[str, ...] | None = None
     """Queues with our names that this version does not have."""
+    virtual_host: str = "/"
+    nodes: tuple[str, ...] | None = None
+    """The nodes that run."""
+    free_disk: int | None = None
+    """Bytes that can be written before the node with the least room raises its disk alarm."""
+    lacking: Mapping[str, tuple[str, ...]] | None = None
+    """By node: queues that have fewer members than there could be, and none on this node."""
 
 
 async def read_broker_facts(settings: BrokerSettings) -> BrokerFacts:
@@ -41,14 +52,44 @@ async def read_broker_facts(settings: BrokerSettings) -> BrokerFacts:
     host = quote(virtual_host(settings), safe="")
     nodes = await _ask_if_allowed(settings, NODES)
     policies = await _ask_if_allowed(settings, f"policies/{host}")
-    existing = await _ask_if_allowed(settings, f"queues/{host}?columns=name")
+    existing = await _ask_if_allowed(settings, f"queues/{host}?columns=name,type,members")
+    running = None if nodes is None else tuple(sorted(node["name"] for node in nodes if node.get("running")))
     return BrokerFacts(
         None,
         overview.get("rabbitmq_version"),
         None if nodes is None else tuple(alarms_of(nodes)),
         None if policies is None else tuple(sorted(one["name"] for one in policies if _conflicts(one))),
         None if existing is None else unknown_queues(one["name"] for one in existing),
+        virtual_host(settings),
+        running,
+        free_disk(nodes or ()),
+        None if existing is None or running is None else lacking_members(existing, running),
     )
+
+
+def free_disk(nodes: Iterable[dict[str, Any]]) -> int | None:
+    """Return how many bytes can be written before a disk alarm, by an answer to ``NODES``; None if no node says."""
+    known = [node for node in nodes if isinstance(node.get("disk_free"), int)]
+    return min((max(0, node["disk_free"] - node.get("disk_free_limit", 0)) for node in known), default=None)
+
+
+def lacking_members(queues: Iterable[dict[str, Any]], nodes: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return, by node, the quorum queues that should get a member there.
+
+    A queue keeps the members that it got when it was declared. If only one node was up then, its messages are lost with that node.
+
+    Args:
+        queues: ``name``, ``type`` and ``members`` of each.
+        nodes: those that run.
+    """
+    lacking: dict[str, list[str]] = {}
+    for queue in queues:
+        if queue.get("type") == "quorum":
+            members = queue.get("members", ())
+            others = [node for node in sorted(nodes) if node not in members]
+            for node in others[: max(0, min(REPLICAS, len(nodes)) - len(members))]:
+                lacking.setdefault(node, []).append(queue["name"])
+    return {node: tuple(sorted(names)) for node, names in lacking.items()}
 
 
 def unknown_queues(names: Iterable[str]) -> tuple[str, ...]:

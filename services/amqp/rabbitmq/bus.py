@@ -20,7 +20,7 @@ from services.amqp.delivery.dispatch import Dispatcher
 from services.amqp.delivery.outcomes import HandleDead, QueueDepth
 from services.amqp.rabbitmq.connection import RabbitConnection
 from services.amqp.rabbitmq.connection_loss import close_channel, is_connection_loss
-from services.amqp.rabbitmq.management import unacknowledged
+from services.amqp.rabbitmq.management import QueueContents, queue_contents
 from services.amqp.rabbitmq.poison_isolation import PoisonIsolation
 from services.amqp.rabbitmq.publisher import Publisher
 from services.amqp.rabbitmq.subscription import Subscription
@@ -134,7 +134,7 @@ class RabbitBus(Bus):
         """See ``bus.Bus``. A queue that does not exist is left out."""
         connection = await self._publishing.connection()
         depths: dict[str, QueueDepth] = {}
-        unacked = await unacknowledged(self._settings)
+        contents = await queue_contents(self._settings)
         channel = await connection.channel(publisher_confirms=False)
         for queue in queues(self._routes):
             try:
@@ -143,7 +143,7 @@ class RabbitBus(Bus):
                 channel = await connection.channel(publisher_confirms=False)
                 continue
             depths[queue.name] = QueueDepth(
-                answer.message_count or 0, answer.consumer_count or 0, unacked.get(queue.name)
+                answer.message_count or 0, answer.consumer_count or 0, *contents.get(queue.name, QueueContents())
             )
         await close_channel(channel)
         return depths

@@ -16,8 +16,8 @@ from schemas.errors import LeadmailError
 from services.runtime.settings import BrokerSettings
 
 _SECONDS = 5.0
-NODES = "nodes?columns=name,mem_alarm,disk_free_alarm"
-"""The path of the nodes' alarms, which users with the tag ``monitoring`` may read."""
+NODES = "nodes?columns=name,running,mem_alarm,disk_free_alarm,disk_free,disk_free_limit"
+"""The path of the nodes' alarms and disks, which users with the tag ``monitoring`` may read."""
 
 
 class ManagementError(LeadmailError):
@@ -32,13 +32,23 @@ class QueueRates(NamedTuple):
     acknowledged: float
 
 
-async def unacknowledged(settings: BrokerSettings) -> dict[str, int]:
-    """Return the number of unacknowledged messages by queue; empty if the interface is not set up or does not answer."""
+class QueueContents(NamedTuple):
+    """What only the management interface says of a queue."""
+
+    unacknowledged: int | None = None
+    ready_bytes: int | None = None
+
+
+async def queue_contents(settings: BrokerSettings) -> dict[str, QueueContents]:
+    """Return the contents by queue; empty if the interface is not set up or does not answer."""
     try:
-        found = await ask(settings, _of_queues(settings, "name,messages_unacknowledged"))
+        found = await ask(settings, _of_queues(settings, "name,messages_unacknowledged,message_bytes_ready"))
     except ManagementError:
         return {}
-    return {queue["name"]: queue.get("messages_unacknowledged", 0) for queue in found}
+    return {
+        queue["name"]: QueueContents(queue.get("messages_unacknowledged", 0), queue.get("message_bytes_ready", 0))
+        for queue in found
+    }
 
 
 async def broker_alarms(settings: BrokerSettings) -> list[str]:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from services.amqp import BrokerFacts, QueueDepth
+from schemas.routes import MIB, ROUTES
+from services.amqp import REPLICAS, BrokerFacts, QueueDepth
 from services.store import DatabaseFacts
 from services.usecases.key_rotation import RotationStatus
 from services.usecases.stages import queues_of, replicas
@@ -18,6 +19,7 @@ OLDEST_MONGODB, OLDEST_RABBITMQ = (6, 0), (3, 10)
 SKEW_SECONDS = 1.0
 """Leases and retries tolerate more, but times on record pages and in logs would be wrong."""
 DISK_FULL = 0.9
+GIB = 1024 * MIB
 SOON = timedelta(days=14)
 
 
@@ -129,11 +131,45 @@ def broker(facts: BrokerFacts) -> Iterable[Check]:
         )
     else:
         yield Check("RabbitMQ: policies", State.FINE, "none changes Leadmail's queues")
+    yield from _members(facts)
+    yield from _free_disk(facts)
     if facts.unknown_queues:
         advice = "If the upgrade is complete and they are empty, delete them; otherwise keep the version that uses them running."
         yield Check(
             "RabbitMQ: other queues", State.WARNING, f"not of this version: {', '.join(facts.unknown_queues)}", advice
         )
+
+
+def _members(facts: BrokerFacts) -> Iterable[Check]:
+    """Check that queues have members on several nodes."""
+    if facts.lacking is None or facts.nodes is None:
+        return
+    name, count = "RabbitMQ: members", len({queue for queues in facts.lacking.values() for queue in queues})
+    if not count:
+        several = f"every queue is on {min(REPLICAS, len(facts.nodes))} of {len(facts.nodes)} nodes"
+        yield Check(name, State.FINE, several if len(facts.nodes) > 1 else "one node runs: no queue has a replica")
+        return
+    host = f"'^{re.escape(facts.virtual_host)}$'"
+    commands = [f"rabbitmq-queues grow {node} all --vhost-pattern {host}" for node in facts.lacking]
+    yield Check(
+        name,
+        State.WRONG,
+        f"{plural(count, 'queue has', 'queues have')} too few members, and {'is' if count == 1 else 'are'} lost with one node",
+        f"On a node of RabbitMQ, run {'; '.join(f'`{one}`' for one in commands)}.",
+    )
+
+
+def _free_disk(facts: BrokerFacts) -> Iterable[Check]:
+    """Check that the queues of stages can fill before the disk alarm stops everything."""
+    if facts.free_disk is None:
+        return
+    name, needed = "RabbitMQ: disk", sum(route.max_bytes for route in ROUTES)
+    found = f"{facts.free_disk / GIB:.1f} GiB free above the limit of the disk alarm"
+    if facts.free_disk < needed:
+        advice = f"Full queues of stages take {needed / GIB:.1f} GiB: give it more room, or publishers wait for all queues at once."
+        yield Check(name, State.WARNING, found, advice)
+    else:
+        yield Check(name, State.FINE, found)
 
 
 def stages(depths: Mapping[str, QueueDepth], pollers: int | None, active: int | None) -> Iterable[Check]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import typer
 from rich.text import Text
 
+from schemas.ledger import RowState
 from services.amqp import ManagementError, QueueDepth, QueueRates, queue_rates
 from services.cli.results import operations as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, print_json, say, table
 from services.cli.terminal.session import command, open_session
-from services.usecases.stages import is_waiting_queue
+from services.usecases.stages import BOUNDS, is_waiting_queue
+from services.wording import age
 
 app = typer.Typer(add_completion=False)
 _IDLE = QueueRates(0.0, 0.0, 0.0)
@@ -21,9 +23,10 @@ _IDLE = QueueRates(0.0, 0.0, 0.0)
 @prints(list[results.QueueResult])
 @command
 async def queues(as_json: Json = False) -> None:
-    """Show every queue: messages waiting and in progress, consumers, messages per second. Empty delay and isolation queues are hidden.
+    """Show every queue: messages waiting, how many it takes, in progress, consumers, rates. Empty delay and isolation queues are hidden.
 
-    Messages in progress and rates are known only with LEADMAIL_RABBITMQ_MANAGEMENT_URL.
+    Messages in progress, bytes and rates are known only with LEADMAIL_RABBITMQ_MANAGEMENT_URL. RabbitMQ does not say how old the
+    messages of a quorum queue are, so the last line has the age of the oldest mail that is in any of them.
     """
     async with open_session() as session, session.bus() as bus:
         depths = await bus.queue_depths()
@@ -31,6 +34,7 @@ async def queues(as_json: Json = False) -> None:
             speeds, trouble = await queue_rates(session.settings), None
         except ManagementError as error:
             speeds, trouble = {}, str(error)
+        waiting = await session.store.backlog.waiting()
     if as_json:
         print_json(
             [_result(name, depth, speeds.get(name), known=not trouble) for name, depth in sorted(depths.items())]
@@ -41,7 +45,9 @@ async def queues(as_json: Json = False) -> None:
         for name, depth in sorted(depths.items())
         if depth.ready or not is_waiting_queue(name)
     ]
-    table(None, ("queue", "ready", "in progress", "consumers", "in/s", "out/s", "done/s"), rows)
+    table(None, ("queue", "ready", "of", "in progress", "consumers", "in/s", "out/s", "done/s"), rows)
+    if under_way := [group.oldest for (_, state), group in waiting.items() if state is RowState.PUBLISHED]:
+        say(f"The oldest mail in these queues was noticed {age(min(under_way))} ago.")
     if trouble:
         say(f"Rates are unavailable: {trouble}.", style="dim")
 
@@ -53,8 +59,13 @@ def _row(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool)
     )
     in_work = "-" if depth.unacknowledged is None else f"{depth.unacknowledged:,}"
     speeds = [f"{value:,.1f}" for value in speed or _IDLE] if known else ["-"] * 3
-    return [name, f"{depth.ready:,}", in_work, consumers, *speeds]
+    bound = BOUNDS[name]
+    of = Text(f"{bound.messages:,}", style="red" if bound.is_near(depth) else "dim")
+    return [name, f"{depth.ready:,}", of, in_work, consumers, *speeds]
 
 
 def _result(name: str, depth: QueueDepth, speed: QueueRates | None, *, known: bool) -> results.QueueResult:
-    return results.QueueResult.of(depth, queue=name, rates=(speed or _IDLE) if known else None)
+    rates = (speed or _IDLE) if known else None
+    return results.QueueResult.of(
+        depth, queue=name, rates=rates, max_messages=BOUNDS[name].messages, max_bytes=BOUNDS[name].bytes
+    )

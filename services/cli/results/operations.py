@@ -202,6 +202,12 @@ class QueueResult(QueueDepthResult):
     """Name of the queue."""
     rates: QueueRatesResult | None
     """Null without a management URL."""
+    ready_bytes: int | None = None
+    """Bytes of the messages that wait; null without a management URL."""
+    max_messages: int
+    """How many messages may wait before the queue refuses more."""
+    max_bytes: int
+    """How many bytes may wait before the queue refuses more."""
 
 
 class DiagnosisCheck(Result):

@@ -16,14 +16,14 @@ from yarl import URL
 
 from schemas.accounts import AccountState
 from schemas.records import RecordRef
-from schemas.routes import DEAD_QUEUE, ROUTES
+from schemas.routes import DEAD_QUEUE, MIB, ROUTES
 from services.amqp import QueueDepth
-from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts, unknown_queues
+from services.amqp.rabbitmq.broker_diagnostics import BrokerFacts, free_disk, lacking_members, unknown_queues
 from services.cli.operations import diagnosis, mailbox_diagnosis
 from services.cli.operations.diagnosis import State
 from services.mailbox.connection import SealedSample
 from services.store import AccountGroup, DatabaseFacts
-from services.usecases.stages import replicas
+from services.usecases.stages import BOUNDS, replicas
 from testbed.local import LocalServers
 from tests.cli.fixtures import Deployment
 from tests.hosting.test_broker import crash_dead_letter_workers
@@ -82,6 +82,7 @@ def test_a_deployment_without_stages(deployment: Deployment, servers: LocalServe
     for name in (
         *("settings", "MongoDB", "MongoDB: version", "MongoDB: indexes", "MongoDB: clock"),
         *("RabbitMQ", "RabbitMQ: topology", "RabbitMQ: version", "RabbitMQ: alarms", "RabbitMQ: policies"),
+        *("RabbitMQ: members", "RabbitMQ: disk"),
         *("SMTP", "SMTP: certificate", "LEADMAIL_CA_FILE", "accounts"),
     ):
         assert found[name]["state"] == "fine", found[name]
@@ -180,6 +181,7 @@ def test_queues_show_what_waits(deployment: Deployment, servers: LocalServers) -
     """
     plain = deployment.ok("queues")
     assert ROUTES[0].queue in plain
+    assert f"{ROUTES[0].max_length:,}" in plain
     assert ".retry-" not in plain
     assert "LEADMAIL_RABBITMQ_MANAGEMENT_URL" in plain or "LEADMAIL_RABBITMQ_MANAGEMENT_URL" in deployment.environment
     done = deployment.run("queues", "--json", LEADMAIL_RABBITMQ_MANAGEMENT_URL=servers.broker.management_url)
@@ -187,6 +189,7 @@ def test_queues_show_what_waits(deployment: Deployment, servers: LocalServers) -
     assert set(WORKING) <= set(rows)
     assert rows[ROUTES[0].queue]["consumers"] == 0
     assert rows[ROUTES[0].queue]["rates"] == {"published": 0.0, "delivered": 0.0, "acknowledged": 0.0}
+    assert (rows[ROUTES[0].queue]["max_messages"], rows[ROUTES[0].queue]["ready_bytes"]) == (ROUTES[0].max_length, 0)
     done = deployment.run("queues", "--json", LEADMAIL_RABBITMQ_MANAGEMENT_URL="")
     assert {row["rates"] for row in done.json()} == {None}
 
@@ -224,6 +227,10 @@ def test_databases(fields: dict[str, Any], name: str, state: State, words: str) 
         ({"alarms": None}, "RabbitMQ: alarms", State.UNKNOWN),
         ({"policies": None, "conflicting_policies": None}, "RabbitMQ: policies", State.UNKNOWN),
         ({"unknown_queues": ("parser.old",)}, "RabbitMQ: other queues", State.WARNING),
+        ({"nodes": ("rabbit@a", "rabbit@b"), "lacking": {}}, "RabbitMQ: members", State.FINE),
+        ({"nodes": ("rabbit@a", "rabbit@b"), "lacking": {"rabbit@b": ("q",)}}, "RabbitMQ: members", State.WRONG),
+        ({"free_disk": 2**30}, "RabbitMQ: disk", State.WARNING),
+        ({"free_disk": 2**33}, "RabbitMQ: disk", State.FINE),
     ],
 )
 def test_brokers(fields: dict[str, Any], name: str, state: State) -> None:
@@ -233,6 +240,42 @@ def test_brokers(fields: dict[str, Any], name: str, state: State) -> None:
     found = {check.name: check for check in diagnosis.broker(fine._replace(**fields))}
     assert found[name].state is state
     assert all(check.state is State.FINE for check in found.values() if check.name != name)
+
+
+def test_queues_that_were_declared_while_nodes_were_down() -> None:
+    """Each queue should be on three nodes, or on all if there are fewer. The advice is the command for each node that lacks some."""
+    nodes = ("rabbit@a", "rabbit@b", "rabbit@c", "rabbit@d")
+    found: list[dict[str, Any]] = [
+        {"name": "alone", "type": "quorum", "members": ["rabbit@b"]},
+        {"name": "whole", "type": "quorum", "members": ["rabbit@b", "rabbit@c", "rabbit@d"]},
+        {"name": "other", "type": "classic"},
+    ]
+    assert lacking_members(found, nodes) == {"rabbit@a": ("alone",), "rabbit@c": ("alone",)}
+    assert lacking_members(found, nodes[1:2]) == {}
+    facts = BrokerFacts(None, virtual_host="lead.mail", nodes=nodes, lacking=lacking_members(found, nodes))
+    (check,) = [one for one in diagnosis.broker(facts) if one.name == "RabbitMQ: members"]
+    assert check.found == "1 queue has too few members, and is lost with one node"
+    for node in ("rabbit@a", "rabbit@c"):
+        assert f"`rabbitmq-queues grow {node} all --vhost-pattern '^lead\\.mail$'`" in check.advice
+
+
+def test_room_on_the_disks() -> None:
+    """The node with the least room above its limit counts."""
+    nodes: list[dict[str, Any]] = [
+        {"disk_free": 9, "disk_free_limit": 2},
+        {"disk_free": 8, "disk_free_limit": 5},
+        {"name": "down"},
+    ]
+    assert free_disk(nodes) == 3
+    assert free_disk(nodes[2:]) is None
+
+
+@pytest.mark.parametrize(
+    ("ready", "ready_bytes", "near"), [(0, None, False), (15_999, 0, False), (16_000, None, True), (1, 500 * MIB, True)]
+)
+def test_queues_that_are_nearly_full(ready: int, ready_bytes: int | None, near: bool) -> None:
+    """A queue is nearly full by its messages or by their bytes."""
+    assert BOUNDS[ROUTES[0].queue].is_near(QueueDepth(ready, 1, None, ready_bytes)) is near
 
 
 def test_stages() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.usecases.stages import BOUNDS, NEAR
 from tools.metrics.__main__ import GRAFANA, PAGE, files, page
 from tools.metrics.catalogue import FOREIGN, Known, every
 
@@ -96,6 +97,21 @@ def test_every_alert_leads_to_what_to_do() -> None:
             )
             count += 1
     assert count >= 10
+
+
+def test_the_alert_on_full_queues_knows_their_bounds() -> None:
+    """It fires at four fifths of what each queue takes, but for those that a backfill keeps full."""
+    rules = (ROOT / "deploy/prometheus/rules/leadmail.yaml").read_text(encoding="utf-8")
+    (alert,) = re.findall(r"alert: LeadmailQueueNearlyFull\n(.+?)for:", rules, re.DOTALL)
+    clauses = re.findall(r'queue=~"([^"]+)"(?:, queue!~"([^"]+)")?\}\) > (\d+)', alert.replace("\\\\", "\\"))
+    assert len(clauses) == 3
+    for queue, bound in BOUNDS.items():
+        found = [
+            int(limit)
+            for name, others, limit in clauses
+            if re.fullmatch(name, queue) and not (others and re.fullmatch(others, queue))
+        ]
+        assert found == ([] if queue.endswith(".backfill") else [NEAR * bound.messages]), queue
 
 
 def test_every_section_on_an_alert_is_of_one() -> None:
