@@ -63,6 +63,7 @@ async def consume(
 async def main(stage: Stage[MatcherSettings]) -> None:
     """Consume the matcher's routes and the dead letters, watch the CRM, run the sweeps."""
     store = make_store(stage.database, stage.crm, stage.settings)
+    await store.mark_keys.announce(stage.settings.instance)  # before it is refused
     await store.setup()
     summaries = SummaryKeeper(store)
     latency = VisibleLatency(stage.metrics.registry)

@@ -33,7 +33,7 @@ class ProgressMetric(Collector):
         self._backfills: Sequence[OpenBackfill] | None = None
         self._accounts: Counter[AccountGroup] = Counter()
         self._troubles: Sequence[TroubleGroup] = ()
-        self._due = self._dead_letters = self._unproven = 0
+        self._due = self._dead_letters = self._unproven = self._lacking = 0
         self._moved: dict[tuple[str, int], tuple[OpenBackfill, float]] = {}
         """The last state of each backfill that differed from the one before, and when it was read."""
         registry.register(self)
@@ -48,6 +48,7 @@ class ProgressMetric(Collector):
         self._troubles = await self._store.progress.troubles()
         self._due = await self._store.progress.confirmations_due()
         self._dead_letters = await self._store.dead_letters.count()
+        self._lacking = await self._store.mark_keys.processes_lacking()
         self._unproven = sum(len(claims) for _, claims in await self._store.address_proofs.unproven())
         previous, moment = self._moved, monotonic()
         self._moved = {}
@@ -85,6 +86,10 @@ class ProgressMetric(Collector):
         unproven = GaugeMetricFamily(
             "leadmail_unproven_addresses", "Addresses that connected accounts claim and nothing proves"
         )
+        lacking = GaugeMetricFamily(
+            "leadmail_processes_lacking_secrets",
+            "Pollers and matchers that tried to start in the last ten minutes without a secret that is still needed",
+        )
         if backfills is not None:
             groups: Counter[tuple[str, str, str]] = Counter()
             for group, count in self._accounts.items():
@@ -96,11 +101,13 @@ class ProgressMetric(Collector):
             due.add_metric([], self._due)
             dead_letters.add_metric([], self._dead_letters)
             unproven.add_metric([], self._unproven)
+            lacking.add_metric([], self._lacking)
         yield accounts
         yield in_trouble
         yield due
         yield dead_letters
         yield unproven
+        yield lacking
 
     def _of_backfills(self, backfills: Sequence[OpenBackfill] | None) -> Iterator[GaugeMetricFamily]:
         count = GaugeMetricFamily(

@@ -58,6 +58,7 @@ async def main(stage: Stage[PollerSettings]) -> None:
     allow_many_connections()
     settings = stage.settings
     store = make_store(stage.database, stage.crm, settings)
+    await store.mark_keys.announce(settings.instance)  # before it is refused: the matcher's metric names it
     await store.setup()
     keys = make_blind_index_keys(settings)
     metrics = PollerMetrics(stage.metrics.registry)

@@ -75,10 +75,10 @@ class CausalReadConcern(ReadConcern):
 class CausalClient(AsyncMongoClient[dict[str, Any]]):
     """A client whose databases read so. Sessions would do it for one task; here many tasks of a process rely on one another."""
 
-    def __init__(self, url: str, **options: Any) -> None:
+    def __init__(self, url: str, *listeners: Any, **options: Any) -> None:
         clock = ClusterClock()
         self._causal = CausalReadConcern(clock)
-        super().__init__(url, event_listeners=[clock], **options)
+        super().__init__(url, event_listeners=[clock, *listeners], **options)
 
     @property
     def read_concern(self) -> ReadConcern:
@@ -86,10 +86,11 @@ class CausalClient(AsyncMongoClient[dict[str, Any]]):
         return self._causal
 
 
-def make_client(settings: DatabaseSettings) -> Client:
+def make_client(settings: DatabaseSettings, *listeners: Any) -> Client:
     """Return a client that writes to and reads from a majority of the members. It connects when it is first used.
 
     Its writes are acknowledged once they are in the journals of a majority. Its reads see all that it has written or read.
+    ``listeners`` are told of the driver's events (``pymongo.monitoring``).
     """
     url = settings.mongo_url.get_secret_value()
     options: dict[str, Any] = {
@@ -100,6 +101,7 @@ def make_client(settings: DatabaseSettings) -> Client:
     try:
         return CausalClient(
             url,
+            *listeners,
             appname=f"leadmail {settings.instance}"[:128],
             tz_aware=True,
             w="majority",

@@ -27,6 +27,7 @@ from services.runtime.environment import SettingsError, unknown_variables
 from services.runtime.failures import describe, trace
 from services.runtime.logs import log_unhandled, setup_logs
 from services.runtime.metrics import Metrics
+from services.runtime.mongo_metrics import MongoMetrics
 from services.runtime.settings import ServiceSettings, known_settings
 from services.runtime.tasks import cancel_and_wait, dump_tasks
 
@@ -168,7 +169,8 @@ async def open_process(settings: S) -> AsyncIterator[Process[S]]:
     stopping = asyncio.Event()
     _stop_on_signals(stopping, name, settings.shutdown_seconds)
     async with AsyncExitStack() as stack:
-        client = mongo.make_client(settings)
+        metrics = Metrics(name)
+        client = mongo.make_client(settings, MongoMetrics(name, metrics.registry))
         stack.push_async_callback(client.close)
         await mongo.require_replica_set(client)
         tracer_provider = None
@@ -183,7 +185,7 @@ async def open_process(settings: S) -> AsyncIterator[Process[S]]:
             mongo=client,
             database=client[settings.mongo_database],
             crm=client[settings.crm_database],
-            metrics=Metrics(name),
+            metrics=metrics,
             log=log,
             tracer_provider=tracer_provider,
             stopping=stopping,

@@ -128,6 +128,7 @@ async def test_readiness_follows_the_servers(environment: dict[str, str], monkey
         status, metrics = await _get(settings.http_port, "/metrics")
         assert status == 200
         assert 'leadmail_broker_connected{purpose="publish",stage="parser"} 1.0' in metrics
+        assert 'leadmail_mongo_command_seconds_count{command="ping",stage="parser"}' in metrics
         stage.stopping.set()
         await at_work
         status, text = await _get(settings.http_port, "/readyz")

@@ -43,6 +43,10 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     await metric.read()
     assert value(registry, "backfills", state="enumerating") == 0
     assert value(registry, "backfill_standstill_seconds") == 0
+    assert value(registry, "processes_lacking_secrets") == 0
+    await world.database["key_holders"].update_one(
+        {"_id": "poller"}, [{"$set": {"keys": ["other"], "at": "$$NOW"}}], upsert=True
+    )
     account = await world.account("anna@company.test", provider="gmail")
     (lease,) = await world.store.leases.acquire("poller", 1)
     await world.store.epochs.start(lease, [], expected=40)
@@ -50,6 +54,7 @@ async def test_an_open_backfill_is_shown_until_it_is_complete(world: World, monk
     clock.now += 100
     await metric.read()
     assert value(registry, "backfills", state="enumerating") == 1
+    assert value(registry, "processes_lacking_secrets") == 1
     assert value(registry, "backfill_expected_messages") == 40
     assert value(registry, "backfill_done_messages") == 0
     assert value(registry, "backfill_standstill_seconds") == 100

@@ -19,6 +19,7 @@ from services.matcher.progress import ProgressMetric
 from services.notifier.metrics import mail_counter
 from services.poller.copies.metrics import PollerMetrics
 from services.runtime.metrics import Metrics
+from services.runtime.mongo_metrics import MongoMetrics
 from services.store import Store
 
 _NO_STORE = cast("Store", None)
@@ -94,6 +95,7 @@ def common() -> list[Known]:
     """Return what every stage has, without the library's own metrics of the process."""
     recorder = _Recorder()
     Metrics("any", recorder)
+    MongoMetrics("any", recorder)
     return list(_known(recorder))
 
 

@@ -236,6 +236,26 @@ DASHBOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
             Panel(
                 "Open files and connections", "short", (('process_open_fds{job=~"(.+/)?leadmail"}', "{{instance}}"),)
             ),
+            Panel(
+                "Processes that know MongoDB's primary",
+                "short",
+                (("sum by (stage) (leadmail_mongo_primary)", "{{stage}}"),),
+            ),
+            Panel(
+                "MongoDB: seconds per answer (95 of 100)",
+                "s",
+                ((_p95("leadmail_mongo_command_seconds", "command"), "{{command}}"),),
+            ),
+            Panel(
+                "MongoDB: commands that fail",
+                "ops",
+                ((_or_none(_rate("leadmail_mongo_errors_total", "stage, error")), "{{stage}}: {{error}}"),),
+            ),
+            Panel(
+                "MongoDB: wait for a connection (95 of 100)",
+                "s",
+                ((_p95("leadmail_mongo_pool_wait_seconds", "stage"), "{{stage}}"),),
+            ),
             Panel("IMAP connections", "short", (("sum by (provider) (leadmail_imap_connections)", "{{provider}}"),)),
             Panel(
                 "IMAP commands",

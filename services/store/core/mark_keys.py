@@ -20,6 +20,8 @@ from services.store.core.fence import MongoSession
 _STATE = "marks"
 _ALIVE = timedelta(minutes=1)
 """How long after its last announcement a process counts as running."""
+_LATELY = timedelta(minutes=10)
+"""A supervisor waits up to five minutes before it starts a process again that ended."""
 
 
 class MarkState(NamedTuple):
@@ -107,6 +109,12 @@ class MarkKeys:
         """Record which keys a running process has."""
         change = {"$set": {"keys": list(self.keys), "at": "$$NOW"}}
         await self._holders.update_one({"_id": process}, [change], upsert=True)
+
+    async def processes_lacking(self) -> int:
+        """Return how many processes lately said that they have keys, and lack one that is needed: they do not start."""
+        needed = (await self.state()).used
+        lately: Doc = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", int(_LATELY.total_seconds() * 1000)]}]}}
+        return int(await self._holders.count_documents({"keys": {"$not": {"$all": sorted(needed)}}, **lately}))
 
     async def leave(self, process: str) -> None:
         """Record that a process ends."""

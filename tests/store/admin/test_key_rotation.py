@@ -256,6 +256,21 @@ async def test_processes_announce_their_keys(old: World, new: World) -> None:
     assert await new.store.mark_keys.without("k2") == []
 
 
+async def test_processes_that_do_not_start_for_lack_of_a_secret_are_counted(mongo: Client, old: World) -> None:
+    """One that was started with another secret says so before it is refused. It counts for as long as a supervisor waits."""
+    assert await old.store.mark_keys.processes_lacking() == 0
+    other = Store(mongo[old.database.name], mongo[old.crm.name], config("k2"))
+    await other.mark_keys.announce("poller-9")
+    with pytest.raises(LayoutError):
+        await other.setup()
+    await old.store.mark_keys.announce("poller-1")
+    assert await old.store.mark_keys.processes_lacking() == 1
+    await old.database["key_holders"].update_one(
+        {"_id": "poller-9"}, [{"$set": {"at": {"$subtract": ["$$NOW", 601_000]}}}]
+    )
+    assert await old.store.mark_keys.processes_lacking() == 0
+
+
 async def test_a_twin_is_found_under_an_earlier_key(old: World) -> None:
     """A mail that is moved while the keys change is not fetched again."""
     mine = await old.account(ME)
