@@ -61,8 +61,8 @@ screenshots: browser ## Take the pictures of the documents: the console, and lea
 test: browser ## Run all tests on real servers; T=path or M=mark selects some, LEADMAIL_HOSTING=processes|containers chooses the servers
 	$(PY) -m pytest $(if $(T),$(T),-n $(WORKERS) --dist worksteal) $(if $(M),-m "$(M)")
 
-test-long: servers ## Run every case of what `make test` samples: lying servers, backpressure, made-up companies, hostile mail; T=path selects
-	LEADMAIL_LONG=1 $(PY) -m pytest $(or $(T),tests/lying tests/e2e/failures/test_backpressure.py tests/matcher tests/parser/hostile)
+test-long: browser ## Run every case of what `make test` samples: lying servers, backpressure, made-up companies, hostile mail; T=path selects
+	LEADMAIL_LONG=1 $(PY) -m pytest $(or $(T),tests/lying tests/e2e/failures/test_backpressure.py tests/matcher tests/parser/hostile tests/console/browser tests/bench/test_importing.py tests/deploy/test_image.py)
 
 crash: servers ## Kill the stages at every failpoint, and run the model thousands of times; EACH=1: one death per run
 	LEADMAIL_LONG=$(if $(filter-out 0,$(EACH)),each,1) $(PY) -m pytest tests/faults/test_crash_points.py tests/faults/test_model.py

@@ -162,3 +162,13 @@ def test_the_folder_map_is_true_and_whole() -> None:
         for path in ROOT.glob(pattern)
     }
     assert packages <= named
+
+
+def test_what_is_sampled_runs_whole_by_a_target() -> None:
+    """Each test file with more cases under ``LEADMAIL_LONG`` is among what ``make test-long`` or ``make crash`` runs."""
+    lines = re.findall(r"^\tLEADMAIL_LONG=.*$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = [ROOT / path for path in re.findall(r"\btests/[\w/.]+", " ".join(lines))]
+    files = (path for name in ("test_*.py", "conftest.py") for path in ROOT.joinpath("tests").rglob(name))
+    sampled = {path for path in files if re.search(r"environ\.get\(.LEADMAIL_LONG", path.read_text(encoding="utf-8"))}
+    assert sampled
+    assert {path for path in sampled if not {path, *path.parents}.intersection(named)} == set()
