@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
-AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
-"""An account's id: 24 hex digits (an ObjectId's)."""
+AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$"), AfterValidator(sys.intern)]
+"""An account's id: 24 hex digits (an ObjectId's). In memory, what belongs to an account has the same."""
 
 FolderId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 """A folder's id within its account: 12 hex digits, see ``identity.folder_id``."""

@@ -130,10 +130,11 @@ class AccountWorker:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     run, second = self._recovery.keep_running, self._second
-                    tasks.create_task(run(second.run, BACKGROUND, self._background_phase, worked=second.worked))
-                    tasks.create_task(run(self._watch, LIVE, _phase_live))
+                    background = run(second.run, BACKGROUND, self._background_phase, then=second.rest)
+                    tasks.create_task(background, name=BACKGROUND)
+                    tasks.create_task(run(self._watch, LIVE, _phase_live), name=LIVE)
                     if self._context.account.grant:
-                        tasks.create_task(run(self._tokens.run, TOKENS, _phase_connect))
+                        tasks.create_task(run(self._tokens.run, TOKENS, _phase_connect), name=TOKENS)
             except BaseExceptionGroup as group:
                 cause = deciding_error(group)
                 if isinstance(cause, BlockedError):

@@ -56,11 +56,11 @@ class Recovery:
         name: str,
         phase: Callable[[], Phase],
         *,
-        worked: Callable[[], Awaitable[None]] | None = None,
+        then: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Run a task over and over, with a pause after each failure.
 
-        ``worked`` is called when it ends, instead of the method of this name.
+        ``then`` is awaited when it ends, instead of ``worked``.
 
         Raises:
             LeaseLostError: another poller has the account.
@@ -80,7 +80,7 @@ class Recovery:
                     self._pauses.pop(name, None)
                 await asyncio.sleep(await self._failed(name, phase(), cause))
             else:
-                await (self.worked(name) if worked is None else worked())
+                await (self.worked(name) if then is None else then())
             raise_if_cancelled()  # the database's driver may lose a cancellation, and a task group cancels once
 
     def _raise_if_final(self, cause: BaseException) -> None:

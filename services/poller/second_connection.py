@@ -51,6 +51,8 @@ class SecondConnection:
         self._recovery = recovery
         self._before_command = before_command
         self._check_now = check_now
+        self._idle = False
+        """Whether there was nothing to do."""
 
     @property
     def _fleeting(self) -> bool:
@@ -58,16 +60,15 @@ class SecondConnection:
         return self._slots.single or bool(self._budget.connections.limit)
 
     async def run(self) -> None:
-        """Wait for something to do, and do all of it on one connection."""
-        wake, pending = self._background.wake, await self._background.pending()
+        """Do all there is to do on one connection, and idle on Sent."""
+        wake = self._background.wake
+        wake.clear()  # what is found to do below may have set it; what comes later sets it again
+        pending = await self._background.pending()
         if not pending:
             await self.worked()
-            if self._fleeting or not await self._sent.ready(wake):
-                await wake.wait()
-                if not await self._background.pending():
-                    wake.clear()
-                    return
-                pending = True
+            self._idle = self._fleeting or not await self._sent.ready(wake)
+            if self._idle:
+                return
         self._slots.wanted.set()
         if self._slots.single:
             self._check_now.set()
@@ -82,6 +83,12 @@ class SecondConnection:
                 raise
             self._sent.failed(error)
         await asyncio.sleep(SHARED_PAUSE_SECONDS)
+
+    async def rest(self) -> None:
+        """Wait for something to do if there was nothing. Most accounts are here at rest: in ``run``, they would take a task more."""
+        if self._idle:
+            self._idle = False
+            await self._background.wake.wait()
 
     async def worked(self) -> None:
         """Note that background work does what it can, and what the server does not deliver at the moment."""

@@ -28,6 +28,7 @@ _DEFAULTS = {
     "connectTimeoutMS": 5_000,
     "socketTimeoutMS": 60_000,
     "maxPoolSize": 50,
+    "maxIdleTimeMS": 120_000,  # what a burst needed, such as the start of a poller with thousands of accounts
 }
 """Options that the URL may override."""
 _READY_SECONDS = 2.0

@@ -67,7 +67,7 @@ async def run_isolated(work: Coroutine[Any, Any, T]) -> T:
     Raises:
         StrayCancellationError: the coroutine was cancelled, but not by the caller.
     """
-    running = asyncio.create_task(work)
+    running = asyncio.create_task(work, name=work.__qualname__)  # a name that they share
     ended: asyncio.Future[None] = (
         asyncio.get_running_loop().create_future()
     )  # less memory than asyncio.wait: some wait for days

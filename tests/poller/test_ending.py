@@ -194,7 +194,7 @@ async def test_a_lost_cancellation_ends_a_task_that_runs_over_and_over() -> None
     async def both() -> None:
         keep = worker_of()._recovery.keep_running
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(keep(works, "background", lambda: "backfill", worked=lost))
+            tasks.create_task(keep(works, "background", lambda: "backfill", then=lost))
             tasks.create_task(keep(fails, "live", lambda: "live"))
 
     running = asyncio.create_task(both())

@@ -84,7 +84,7 @@ async def test_what_waits_for_one_mail_is_shown_since_it_began(context: AccountC
         assert (found.code, found.phase, found.folder) == ("unavailable", "backfill", "f" * 12)
         seen.append(found.since)
 
-    running = asyncio.create_task(made.keep_running(task, "background", lambda: "backfill", worked=waits))
+    running = asyncio.create_task(made.keep_running(task, "background", lambda: "backfill", then=waits))
     while len(seen) < 3 and not running.done():  # noqa: ASYNC110 - it runs over and over
         await asyncio.sleep(0.01)
     running.cancel()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from functools import partial
+from collections.abc import Coroutine
 from typing import Any
 
 
 class Wakeup:
     """Is set or not, and wakes up who waits for it, like asyncio's Event."""
 
-    __slots__ = ("_callbacks", "_set")
+    __slots__ = ("_set", "_waiting")
 
     def __init__(self) -> None:
         self._set = False
-        self._callbacks: tuple[Callable[[], None], ...] = ()
+        self._waiting: tuple[asyncio.Future[bool], ...] = ()
 
     def is_set(self) -> bool:
         """Whether it is set."""
@@ -24,8 +23,8 @@ class Wakeup:
     def set(self) -> None:
         """Set it, and wake up whoever waits."""
         self._set = True
-        for callback in self._callbacks:
-            callback()
+        for future in self._waiting:
+            finish(future, False)
 
     def clear(self) -> None:
         """Take it back."""
@@ -35,13 +34,13 @@ class Wakeup:
         """Wait until it is set."""
         return wait_for_any(self)
 
-    def add(self, callback: Callable[[], None]) -> None:
-        """Have something called whenever it is set, until ``remove``."""
-        self._callbacks += (callback,)
+    def add(self, future: asyncio.Future[bool]) -> None:
+        """Have the result of a future set to False when this is set, until ``remove``."""
+        self._waiting += (future,)
 
-    def remove(self, callback: Callable[[], None]) -> None:
-        """Call it no more."""
-        self._callbacks = tuple(one for one in self._callbacks if one is not callback)
+    def remove(self, future: asyncio.Future[bool]) -> None:
+        """Leave a future alone."""
+        self._waiting = tuple(one for one in self._waiting if one is not future)
 
 
 async def wait_for_any(*wakeups: Wakeup) -> None:
@@ -49,14 +48,13 @@ async def wait_for_any(*wakeups: Wakeup) -> None:
     if any(one.is_set() for one in wakeups):
         return
     woken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    wake = partial(finish, woken, True)
     for one in wakeups:
-        one.add(wake)
+        one.add(woken)
     try:
         await woken
     finally:
         for one in wakeups:
-            one.remove(wake)
+            one.remove(woken)
 
 
 async def wait_for_data(descriptor: int, seconds: float, wakeup: Wakeup) -> bool:
@@ -65,16 +63,15 @@ async def wait_for_data(descriptor: int, seconds: float, wakeup: Wakeup) -> bool
         return False
     loop = asyncio.get_running_loop()
     woken: asyncio.Future[bool] = loop.create_future()
-    wake = partial(finish, woken, False)
     loop.add_reader(descriptor, finish, woken, True)
-    timer = loop.call_later(seconds, wake)
-    wakeup.add(wake)
+    timer = loop.call_later(seconds, finish, woken, False)
+    wakeup.add(woken)
     try:
         return await woken
     finally:
         loop.remove_reader(descriptor)
         timer.cancel()
-        wakeup.remove(wake)
+        wakeup.remove(woken)
 
 
 def finish(future: asyncio.Future[bool], result: bool) -> None:

@@ -31,6 +31,9 @@ TIMES = {WITHHELD: 2, MISSING: 2, SHORT: 2, UNREADABLE: 3, UNAVAILABLE: 3, "refu
 class Suspects:
     """The mails of an account that were asked for when the connection was lost, or when the server failed."""
 
+    unsafe = frozenset[str]()
+    """Ids of folders in which a request for all new mail failed. All accounts share the empty set."""
+
     def __init__(self) -> None:
         self._group: dict[tuple[str, int], int] = {}
         """By folder and uid, the request that it is asked for in."""
@@ -40,8 +43,6 @@ class Suspects:
         """By folder and uid, how often the connection was lost over the rest of a long header."""
         self.reports: dict[tuple[bytes | None, int], int] = {}
         """By folder and uid, how often the connection was lost over the parts of a bounce."""
-        self.unsafe = frozenset[str]()
-        """Ids of folders in which a request for all new mail failed."""
 
     def split(self, folder: str, uids: Sequence[int]) -> list[list[int]]:
         """Return the requests in which mails are asked for: those above suspicion first, each that is alone last."""

@@ -34,9 +34,10 @@ class PublishTracker:
     under the same id, which changes nothing.
     """
 
+    _claimed = frozenset[str]()  # all accounts share the empty set
+
     def __init__(self, context: AccountContext) -> None:
         self._context = context
-        self._claimed = frozenset[str]()
         self._confirmed: list[str] = []
         self._marking: asyncio.Task[None] | None = None
         self._publishing: dict[asyncio.Task[int], set[str]] = {}

@@ -6,7 +6,7 @@ from schemas.ledger import Folder
 from services.mailbox.imap import ImapSession, Listed, primary
 from services.poller.copies.account_context import AccountContext
 from services.poller.sync.folder_changes import FolderTracker
-from services.poller.sync.folder_rounds import ROOM, FolderRounds
+from services.poller.sync.folder_rounds import NO_IDS, ROOM, FolderRounds
 from services.poller.sync.folder_sync import FolderSync
 
 Statuses = dict[bytes, dict[str, int]]
@@ -29,10 +29,10 @@ class FolderCheck:
         ``room`` is how many commands a round may take; ``idles`` is whether the server announces what happens in the primary folder.
         """
         listed, statuses = None, Statuses()
-        hints, self._rounds.hints = self._rounds.hints, frozenset()
+        hints, self._rounds.hints = self._rounds.hints, NO_IDS
         if everything or self._rounds.list_due or self.tracker.doubtful:
             listed, statuses = await self._list()
-        self._sync.nonexistent = frozenset()
+        self._sync.nonexistent = NO_IDS
         changed, compared, partial = await self._look(statuses, hints, room, everything=everything, idles=idles)
         if not (self._sync.shrunk and partial):
             await self._sync.all(changed)

@@ -11,7 +11,7 @@ from schemas.ledger import Folder
 from services.mailbox.imap import ImapSession, RefusedError, Selected, same_uids
 from services.poller.copies import removals
 from services.poller.copies.account_context import AccountContext
-from services.poller.sync.folder_rounds import FolderRounds
+from services.poller.sync.folder_rounds import NO_IDS, FolderRounds
 from services.poller.sync.folder_snapshot import FolderSnapshot
 from services.poller.sync.live_sync import FEW_FLAGS, RECENT_FLAGS, LiveSync, now
 
@@ -24,9 +24,9 @@ class FolderSync:
         self._session = session
         self._rounds = rounds
         self.live = live
-        self.unseen = frozenset[str]()
+        self.unseen = NO_IDS
         """Ids of folders where mail was announced and none with a new uid was found."""
-        self.nonexistent = frozenset[str]()
+        self.nonexistent = NO_IDS
         """Ids of folders that do not exist, though the server may list them."""
         self.shrunk = False
         """Whether mail has left a folder: it may be in another one."""
@@ -130,7 +130,7 @@ class FolderSync:
             folder, selected.exists
         ):
             self._session.selected = None  # what the server reported meanwhile is not in the snapshot below
-        self.unseen -= {folder.id}
+        self.unseen = self.unseen.difference((folder.id,)) or NO_IDS
         folder = self._context.folders.get(folder.id, folder)
         fresh = seen is None or seen.uidvalidity != selected.uidvalidity
         named = self._session.announces_vanished and selected.highestmodseq

@@ -19,7 +19,7 @@ from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.command_pace import CHECK_RATE, EVENT_RATE, CommandPace, PacedBlock
 from services.poller.sync.folder_check import FolderCheck
-from services.poller.sync.folder_rounds import FolderRounds
+from services.poller.sync.folder_rounds import NO_IDS, FolderRounds
 from services.poller.sync.folder_snapshot import FolderSnapshot
 from services.poller.sync.folder_sync import FolderSync
 from services.poller.sync.live_sync import LiveSync, now
@@ -73,14 +73,14 @@ class MailboxWatcher:
             self.rounds.announced.clear()
 
     async def _run(self, *, alone: bool) -> None:
-        starting: set[str] | None = None
+        starting: frozenset[str] | None = None
         everything = True
         while True:
             self._wake.clear()
-            with self._paced(self._check_pace if starting == set() else None):
+            with self._paced(self._check_pace if starting == NO_IDS else None):
                 await self.check(everything=everything)
-            unknown = {folder.id for folder in self.rounds.unknown(self._context.selected)}
-            starting = unknown if starting is None else starting & unknown
+            unknown = frozenset(folder.id for folder in self.rounds.unknown(self._context.selected))
+            starting = (unknown if starting is None else starting & unknown) or NO_IDS
             if self._checked is not None:
                 await self._checked()
             if self._leave is not None and self._leave.is_set():

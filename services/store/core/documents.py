@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from bson.binary import UuidRepresentation
@@ -51,6 +52,12 @@ _ALL_FIELDS: dict[type[Contract], set[str]] = {}
 """One set for all models of a kind. Nothing changes it: models are frozen, and ``model_copy`` copies it."""
 
 
+@lru_cache(maxsize=1024)
+def _alike(part: M) -> M:
+    """Return an equal model. Most accounts are shared alike, and leave out the same folders."""
+    return part
+
+
 def now() -> datetime:
     """Return the current time as MongoDB stores it."""
     moment = datetime.now(UTC)
@@ -90,7 +97,7 @@ def decode(kind: type[M], document: Mapping[str, Any]) -> M:
 
 
 def share_field_names(model: Contract) -> None:
-    """Have a model, and those in it, share the set of their fields' names with all others of their kinds.
+    """Have a model, and those in it, share the set of their fields' names with all others of their kinds; and accounts alike rules.
 
     pydantic notes in a set of its own which fields each model was given. A poller keeps thousands that were given all.
     """
@@ -98,7 +105,9 @@ def share_field_names(model: Contract) -> None:
     if len(fields := model.model_fields_set) == len(kind.model_fields):
         object.__setattr__(model, "__pydantic_fields_set__", _ALL_FIELDS.setdefault(kind, fields))
     if kind is Account:
-        for value in vars(model).values():
+        values = vars(model)
+        values.update(sharing=_alike(values["sharing"]), folders=_alike(values["folders"]))
+        for value in values.values():
             for part in value if isinstance(value, tuple) else (value,):
                 if isinstance(part, Contract):
                     share_field_names(part)

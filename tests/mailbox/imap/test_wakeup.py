@@ -23,7 +23,7 @@ async def test_everyone_who_waits_is_woken_up() -> None:
         assert not wakeup.is_set()
         wakeup.set()
         await wakeup.wait()
-    assert not wakeup._callbacks
+    assert not wakeup._waiting
 
 
 async def test_the_first_of_several_is_enough() -> None:
@@ -35,7 +35,7 @@ async def test_the_first_of_several_is_enough() -> None:
         wakeups[place].set()
         async with asyncio.timeout(20):
             await waiting
-        assert not any(one._callbacks for one in wakeups)
+        assert not any(one._waiting for one in wakeups)
 
 
 async def test_a_waiter_that_is_cancelled_leaves_nothing() -> None:
@@ -44,7 +44,7 @@ async def test_a_waiter_that_is_cancelled_leaves_nothing() -> None:
     waiting = asyncio.create_task(wakeup.wait())
     await asyncio.sleep(0)
     await cancel_and_wait(waiting)
-    assert not wakeup._callbacks
+    assert not wakeup._waiting
     wakeup.set()
 
 
@@ -64,4 +64,4 @@ async def test_a_socket_is_waited_for_beside_it() -> None:
         waiting = asyncio.create_task(wait_for_data(ours.fileno(), 60, wakeup))
         await asyncio.sleep(0)
         await cancel_and_wait(waiting)
-        assert not wakeup._callbacks
+        assert not wakeup._waiting
