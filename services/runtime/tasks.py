@@ -67,7 +67,7 @@ async def run_isolated(work: Coroutine[Any, Any, T]) -> T:
     Raises:
         StrayCancellationError: the coroutine was cancelled, but not by the caller.
     """
-    running = asyncio.create_task(work, name=work.__qualname__)  # a name that they share
+    running = asyncio.create_task(work, name=getattr(work, "__qualname__", None))  # shared: "Task-7" is one more text
     ended: asyncio.Future[None] = (
         asyncio.get_running_loop().create_future()
     )  # less memory than asyncio.wait: some wait for days
