@@ -26,8 +26,7 @@ from services.runtime import mongo
 from services.runtime.environment import SettingsError, unknown_variables
 from services.runtime.failures import describe, trace
 from services.runtime.logs import log_unhandled, setup_logs
-from services.runtime.metrics import Metrics
-from services.runtime.mongo_metrics import MongoMetrics
+from services.runtime.metrics import Metrics, MongoMetrics
 from services.runtime.settings import ServiceSettings, known_settings
 from services.runtime.tasks import cancel_and_wait, dump_tasks
 

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
+from services.runtime.metrics import MongoMetrics
 from services.runtime.mongo import make_client
-from services.runtime.mongo_metrics import MongoMetrics
 from services.runtime.settings import DatabaseSettings
 from testbed.local import LocalServers
 

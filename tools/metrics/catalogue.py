@@ -18,8 +18,7 @@ from services.matcher.latency import VisibleLatency
 from services.matcher.progress import ProgressMetric
 from services.notifier.metrics import mail_counter
 from services.poller.copies.metrics import PollerMetrics
-from services.runtime.metrics import Metrics
-from services.runtime.mongo_metrics import MongoMetrics
+from services.runtime.metrics import Metrics, MongoMetrics
 from services.store import Store
 
 _NO_STORE = cast("Store", None)
