@@ -19,7 +19,7 @@ from tests.matcher.histories.steps import Step, life
 from tests.matcher.histories.viewers import look
 
 LONG = bool(os.environ.get("LEADMAIL_LONG"))
-LIVES, CHANGES = int(os.environ.get("LEADMAIL_LIVES", "2000" if LONG else "80")), 8 if LONG else 4
+LIVES, CHANGES = int(os.environ.get("LEADMAIL_LIVES", "2000" if LONG else "200")), 8 if LONG else 4
 FIRST = int(os.environ.get("LEADMAIL_SEED", "0"))
 AT_ONCE = 4
 ENOUGH = 200
@@ -91,7 +91,7 @@ async def shortest(of: History, steps: Sequence[Step], seed: int, why: str) -> t
 async def test_every_user_sees_what_the_design_says(lives: list[History]) -> None:
     """Users, mailboxes, policies, records and mail change in any order, and each view shows what the rule says.
 
-    A narrower policy applies at once, everything else after links have followed. There are 80 histories, or
+    A narrower policy applies at once, everything else after links have followed. There are 200 histories, or
     ``LEADMAIL_LIVES``; with ``LEADMAIL_LONG=1`` there are 2,000. In 200 of them, everything happens that can.
     """
     seeds = iter(range(FIRST, FIRST + LIVES))

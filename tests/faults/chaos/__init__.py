@@ -1,0 +1,1 @@
+"""What happens in chaos, and what it may lead to."""
