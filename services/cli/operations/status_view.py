@@ -31,7 +31,7 @@ def view(overview: Overview, left: Mapping[str, float] | None = None) -> Rendera
         else f"the oldest unfinished copy is {age(overview.oldest)} old"
     )
     head = Text(oldest, style="bold")
-    if stopped := [stage for stage, count in (overview.stages or {}).items() if not count]:
+    if stopped := [stage for stage, count in overview.stages.items() if not count]:
         head = Text(f"no {' and no '.join(stopped)} is running: mail waits\n", style="bold red") + head
     if overview.dead_letters:
         head.append(f"   {plural(overview.dead_letters, 'dead letter')}: see `leadmail dead-letters list`", style="red")
@@ -60,10 +60,8 @@ def view(overview: Overview, left: Mapping[str, float] | None = None) -> Rendera
     )
 
 
-def _stages_view(stages: Mapping[str, int] | None) -> Text:
+def _stages_view(stages: Mapping[str, int]) -> Text:
     """Return the replicas of each stage; a stage without any is red."""
-    if stages is None:
-        return Text()
     parts = [Text(f"{stage} {count}", style="" if count else "red") for stage, count in stages.items()]
     return Text("replicas: ") + Text("   ").join(parts)
 

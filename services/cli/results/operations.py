@@ -174,8 +174,8 @@ class StatusResult(Result):
     """Why RabbitMQ accepts no messages; needs a management URL."""
     missing_secrets: list[str] = Field(default_factory=list)
     """Ids of secrets that are needed and that the settings of this command lack."""
-    stages: dict[str, int] | None
-    """Number of replicas by stage; null if RabbitMQ does not answer."""
+    stages: dict[str, int]
+    """Number of replicas by stage; only that of pollers if RabbitMQ does not answer."""
     accounts: list[AccountStatusResult]
     """All accounts."""
     troubles: list[TroubleGroupResult] = Field(default_factory=list)
