@@ -9,14 +9,13 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from pymongo import AsyncMongoClient
 from pymongo.monitoring import (
     CommandFailedEvent,
     CommandListener,
     CommandSucceededEvent,
     ConnectionCheckedOutEvent,
     ConnectionPoolListener,
-    TopologyDescriptionChangedEvent,
-    TopologyListener,
 )
 
 _HANDLING = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -140,7 +139,7 @@ def _nothing(_self: object, _event: object) -> None:
 _IGNORE: Any = _nothing
 
 
-class MongoMetrics(CommandListener, ConnectionPoolListener, TopologyListener):
+class MongoMetrics(CommandListener, ConnectionPoolListener):
     """MongoDB as this process meets it, told by the driver of one client. What only the server knows is what ``mongodb_exporter`` shows."""
 
     def __init__(self, stage: str, registry: CollectorRegistry) -> None:
@@ -172,7 +171,6 @@ class MongoMetrics(CommandListener, ConnectionPoolListener, TopologyListener):
             registry=registry,
         )
         self._wait = self._waits.labels(stage)
-        self._known = self._primary.labels(stage)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         """Note how long a command took."""
@@ -188,11 +186,17 @@ class MongoMetrics(CommandListener, ConnectionPoolListener, TopologyListener):
         """Note how long a caller waited for a connection."""
         self._wait.observe(event.duration or 0.0)
 
-    def description_changed(self, event: TopologyDescriptionChangedEvent) -> None:
-        """Note whether there is a server that takes writes."""
-        self._known.set(event.new_description.topology_type_name in _WRITABLE)
+    def watch(self, client: AsyncMongoClient[Any]) -> None:
+        """Show whether a client knows a server that takes writes, whenever the metrics are read.
 
-    started = opened = closed = _IGNORE
+        A listener could be told. With one, the driver starts a task in every child of a fork, which has no event loop, and prints
+        that it cannot.
+        """
+        self._primary.labels(self._stage).set_function(
+            lambda: client.topology_description.topology_type_name in _WRITABLE
+        )
+
+    started = _IGNORE
     pool_created = pool_ready = pool_cleared = pool_closed = _IGNORE
     connection_created = connection_ready = connection_closed = connection_checked_in = _IGNORE
     connection_check_out_started = connection_check_out_failed = _IGNORE

@@ -169,7 +169,9 @@ async def open_process(settings: S) -> AsyncIterator[Process[S]]:
     _stop_on_signals(stopping, name, settings.shutdown_seconds)
     async with AsyncExitStack() as stack:
         metrics = Metrics(name)
-        client = mongo.make_client(settings, MongoMetrics(name, metrics.registry))
+        mongo_metrics = MongoMetrics(name, metrics.registry)
+        client = mongo.make_client(settings, mongo_metrics)
+        mongo_metrics.watch(client)
         stack.push_async_callback(client.close)
         await mongo.require_replica_set(client)
         tracer_provider = None

@@ -23,16 +23,18 @@ def settings(url: str) -> DatabaseSettings:
 
 
 async def until_primary(registry: CollectorRegistry, known: float) -> None:
-    """Wait until the driver has told whether there is a primary."""
+    """Wait until the driver knows whether there is a primary."""
     async with asyncio.timeout(DEADLINE):
-        while registry.get_sample_value("leadmail_mongo_primary", {"stage": "any"}) != known:  # noqa: ASYNC110 - the driver sets no event
+        while registry.get_sample_value("leadmail_mongo_primary", {"stage": "any"}) != known:  # noqa: ASYNC110 - the driver tells no one
             await asyncio.sleep(0.02)
 
 
 async def test_commands_are_timed_and_failures_are_named(servers: LocalServers) -> None:
     """Answers count by command, refusals by the server's code, and each wait for a connection."""
     registry = CollectorRegistry()
-    async with make_client(settings(servers.mongo_url), MongoMetrics("any", registry)) as client:
+    metrics = MongoMetrics("any", registry)
+    async with make_client(settings(servers.mongo_url), metrics) as client:
+        metrics.watch(client)
         await client["test_metrics"]["none"].find_one({})
         with pytest.raises(OperationFailure):
             await client["test_metrics"]["none"].find_one({"$no": 1})
@@ -50,8 +52,8 @@ async def test_a_missing_primary_shows() -> None:
     registry = CollectorRegistry()
     away = settings("mongodb://127.0.0.1:1/?replicaSet=rs0&serverSelectionTimeoutMS=200")
     metrics = MongoMetrics("any", registry)
-    metrics._known.set(1)
     async with make_client(away, metrics) as client:
+        metrics.watch(client)
         with pytest.raises(ServerSelectionTimeoutError):
             await client.admin.command("ping")
         await until_primary(registry, 0)
