@@ -68,7 +68,7 @@ class Scripted:
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self._sockets: list[socket.socket] = []
+        self.sockets: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
         return self
@@ -78,7 +78,7 @@ class Scripted:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for sock in self._sockets:
+        for sock in self.sockets:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
@@ -91,14 +91,14 @@ class Scripted:
             except OSError:
                 return
             self.connections += 1
-            self._sockets.append(sock)
+            self.sockets.append(sock)
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
         try:
             if self.tls:
                 sock = self.tls.wrap_socket(sock, server_side=True)
-                self._sockets.append(sock)
+                self.sockets.append(sock)
             self.script(Talk(sock, self.heard))
         except (OSError, EOFError, ValueError):
             pass

@@ -115,3 +115,15 @@ def test_the_systems_resolver_gives_every_address_once() -> None:
     found = system_resolve("localhost")
     assert "127.0.0.1" in found
     assert len(found) == len(set(found))
+
+
+def test_a_silent_connection_is_asked_whether_it_is_there() -> None:
+    """Before address translators forget it, and a lost one is noticed within two minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        guard = NetGuard(allow=LOOPBACK, resolve=lambda _name: ["127.0.0.1"])
+        with guard.connect("mail.example.com", listener.getsockname()[1], timeout=2) as sock:
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            idle, interval, count = (sock.getsockopt(socket.IPPROTO_TCP, option) for option in options)
+    assert idle < 240
+    assert idle + interval * count <= 120

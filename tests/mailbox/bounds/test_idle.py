@@ -1,20 +1,34 @@
-"""Servers that do not leave an idling client alone."""
+"""Servers that do not leave an idling client alone, or leave it without a word."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
+from schemas.accounts import Tls
 from services.mailbox.connection import ConnectPolicy, password
-from services.mailbox.imap import ContradictionError, ImapSession, MailboxEvents, Wakeup, connect_imap, wait_for_events
-from tests.mailbox.scripted_server import Scripted, Talk, at, imap
+from services.mailbox.imap import (
+    ConnectionLostError,
+    ContradictionError,
+    ImapSession,
+    MailboxEvents,
+    Wakeup,
+    connect_imap,
+    wait_for_events,
+)
+from tests.mailbox.scripted_server import Authority, Scripted, Talk, at, imap
 
 TURNS = 200
 """Turns of the event loop, with a pause in each, that go on beside a flood."""
+SO_ATTACH_FILTER = 26
+"""Of Linux; Python has no name for it."""
 
 
 def chatting(chatter: bytes, *, last: bytes = b"") -> Callable[[Talk], None]:
@@ -96,3 +110,31 @@ async def test_an_exists_before_the_plus_is_an_event_once(policy: ConnectPolicy)
         await wait_for_events(session, again, seconds=0.1, wake=Wakeup())
         assert not again
         session.discard()
+
+
+def swallow(sock: socket.socket) -> None:
+    """Have a socket drop each packet that comes, as if a firewall did: the other end gets neither an answer nor a reset."""
+    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # a BPF program: return 0
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(drop_all)))
+
+
+@pytest.mark.parametrize("tls", ["none", "tls"])
+async def test_a_server_that_vanishes_without_a_word_is_noticed(
+    policy: ConnectPolicy, authority: Authority, tls: Tls
+) -> None:
+    """Nothing comes and nothing is sent while IDLE waits: the kernel asks. Its pauses are the shortest that it takes here."""
+    script = imap({"IDLE": "+ idling"}, capability="IMAP4rev1 AUTH=PLAIN IDLE")
+    with Scripted(script, tls=authority.server("127.0.0.1") if tls == "tls" else None) as server:
+        session = ImapSession(
+            await asyncio.to_thread(connect_imap, at(server.port, tls), password("secret"), policy=policy)
+        )
+        for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT):
+            session.client.socket().setsockopt(socket.IPPROTO_TCP, option, 1)
+        waiting = asyncio.create_task(wait_for_events(session, MailboxEvents(), seconds=600, wake=Wakeup()))
+        async with asyncio.timeout(30):
+            while not any("IDLE" in line for line in server.heard):  # noqa: ASYNC110 - the server has no event for it
+                await asyncio.sleep(0.01)
+            swallow(server.sockets[-1])
+            with pytest.raises(ConnectionLostError):
+                await waiting
+        assert session.closed
