@@ -119,7 +119,9 @@ class ProofKind(StrEnum):
     USER = "user"
     """It was the user address of the account's owner when another user took the account over."""
     EARLIER = "earlier"
-    """It counted before proofs existed. It stays until someone proves it, because mail of a colleague would open otherwise."""
+    """It counted before proofs existed, or before the mailbox got another login, which does not prove it.
+
+    It stays until someone proves it, because mail of a colleague would open otherwise."""
 
     def outranks(self, other: ProofKind) -> bool:
         """Whether this proof takes an address from an account that holds it by another proof."""

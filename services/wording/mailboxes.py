@@ -41,7 +41,7 @@ PROOFS = {
     ProofKind.CODE: "proven by a code",
     ProofKind.ADMINISTRATOR: "confirmed by an administrator",
     ProofKind.USER: "the user's address in the CRM",
-    ProofKind.EARLIER: "counted before addresses were proven",
+    ProofKind.EARLIER: "counted before, and not proven since",
 }
 """How an address became an account's own."""
 NOT_PROVEN = "not proven: has no effect"

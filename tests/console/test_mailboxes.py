@@ -277,6 +277,60 @@ async def test_another_login(
     assert entry.by == ANN
 
 
+async def test_the_login_of_another_user(
+    office: Office, servers: LocalServers, box: Any, new_mail_user: Callable[..., Any]
+) -> None:
+    """Whoever knows the password of another user's mailbox cannot put it into their own, neither a new one nor a connected one."""
+    browser, store, page = await office.signed_in(ANN), office.console.store, "/mailboxes/connect"
+    await browser.post(page, page=page, **form_of(box, servers))
+    before = await store.accounts.find(box.address)
+    path, taken = f"/mailboxes/{before.id}/login", "is the address of another user or mailbox"
+    user, connected = new_mail_user("colleague"), new_mail_user("connected")
+    await store.users.add(user.address)
+    eve = await office.signed_in(EVE)
+    await eve.follow(await eve.post(page, page=page, **form_of(connected, servers)))
+    for other in (user, connected):
+        fields = {"imap_user": other.address.upper(), "password": other.password, "no_smtp": "1"}
+        refused = await browser.post(path, page=path, **{**servers_of(servers), **fields})
+        assert (refused.status_code, taken in text_of(refused.text)) == (422, True), text_of(refused.text)
+        assert await store.accounts.find(box.address) == before
+        fields = {**form_of(other, servers, address="new@example.test"), "imap_user": other.address}
+        refused = await browser.post(page, page=page, **fields)
+        assert (refused.status_code, taken in text_of(refused.text)) == (403, True), text_of(refused.text)
+        assert await store.accounts.connected("new@example.test") is None
+    fields = {"imap_user": user.address, "password": "not-it", "no_smtp": "1"}
+    unknown = await browser.post(path, page=path, **{**servers_of(servers), **fields})
+    assert taken not in text_of(unknown.text), "only who can sign in to it learns of another user's mailbox"
+
+
+@pytest.mark.parametrize("is_declared", [False, True])
+async def test_another_login_proves_the_address_again(
+    *,
+    office: Office,
+    servers: LocalServers,
+    box: Any,
+    new_mail_user: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    is_declared: bool,
+) -> None:
+    """What the former login proved holds no longer against others; the address stays internal. The address's own login proves it."""
+
+    async def declared(*_: Any, **__: Any) -> bool:
+        return is_declared
+
+    browser, store, other = await office.signed_in(ANN), office.console.store, new_mail_user("moved")
+    await browser.post("/mailboxes/connect", page="/mailboxes/connect", **form_of(box, servers))
+    account = await store.accounts.find(box.address)
+    await store.address_proofs.prove(account.id, box.address, ProofKind.SIGN_IN, by=ANN)
+    monkeypatch.setattr(saving, "is_declared", declared)
+    path = f"/mailboxes/{account.id}/login"
+    for login, kind in ((other, ProofKind.EARLIER), (box, ProofKind.SIGN_IN if is_declared else ProofKind.EARLIER)):
+        fields = {"imap_user": login.address, "password": login.password, "no_smtp": "1"}
+        await browser.follow(await browser.post(path, page=path, **{**servers_of(servers), **fields}))
+        after = await store.accounts.find(box.address)
+        assert (after.proof_of(box.address), box.address in after.own_addresses) == (kind, True)
+
+
 async def test_sharing_preview(office: Office) -> None:
     """The preview shows counts and examples and changes nothing; saving applies the change."""
     browser, account = await office.signed_in(ANN), office.life.boxes[ANN]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pymongo.errors import DuplicateKeyError
 
-from schemas.accounts import Account, AccountState, AddressProof, ProofKind
+from schemas.accounts import Account, AccountState, AddressProof, ProofKind, ServerAddress
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
@@ -13,6 +13,8 @@ from services.store.core.errors import AlreadyExistsError, NotFoundError
 from services.store.core.fence import Fence, MongoSession
 
 _CONNECTED: Doc = {"$ne": AccountState.DISCONNECTED.value}
+_BY_LOGIN = (ProofKind.SIGN_IN, ProofKind.OAUTH, ProofKind.CODE)
+"""Proofs by what opens a mailbox, or arrives in it: they say nothing of another mailbox."""
 
 
 class AddressProofs:
@@ -45,6 +47,25 @@ class AddressProofs:
     async def is_another_users(self, address: str, user: str) -> bool:
         """Whether an address names another user of the CRM. Only that user's mailboxes can prove it."""
         return address != user and await self._users.find_one({"_id": address}, {"_id": 1}) is not None
+
+    async def is_anothers(self, address: str, owner: str) -> bool:
+        """Whether an address is that of another user, or of a mailbox that is connected for another owner."""
+        theirs: list[Doc] = [{"address": address}, {"proofs.address": address}]
+        mailbox: Doc = {"owner": {"$ne": owner}, "state": _CONNECTED, "$or": theirs}
+        if await self.is_another_users(address, owner):
+            return True
+        return await self._accounts.find_one(mailbox, {"_id": 1}) is not None
+
+    async def login_changes(self, account: str, incoming: ServerAddress, session: MongoSession) -> None:
+        """Weaken what an account's login proves if another login is about to replace it, in the caller's transaction.
+
+        The addresses stay the account's, because mail of a colleague would open otherwise. Any proof of another account takes them.
+        """
+        other = [{f"incoming.{name}": {"$ne": getattr(incoming, name)}} for name in ("host", "username")]
+        weaker: Doc = {"$set": {"proofs.$[login].how": ProofKind.EARLIER.value}, **CHANGED}
+        by_login: list[Doc] = [{"login.how": {"$in": [kind.value for kind in _BY_LOGIN]}}]
+        query: Doc = {"_id": account, "proofs.0": {"$exists": True}, "$or": other}
+        await self._accounts.update_one(query, weaker, array_filters=by_login, session=session)
 
     async def unproven(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return the connected accounts that claim addresses which nothing proves, each with these addresses, sorted."""

@@ -173,6 +173,8 @@ class Accounts:
     ) -> Account:
         """Store new credentials that were tested (with ``incoming`` also both servers and their provider). This ends a block.
 
+        Another login name, or another host, no longer proves what the former one proved.
+
         ``grant`` and ``refresh_at`` are those of a sign-in (see ``Account``). Without ``credentials``, the saved ones stay.
 
         Raises:
@@ -183,7 +185,7 @@ class Accounts:
             fields |= {"credentials": credentials, "grant": grant, "refresh_at": refresh_at}
         if incoming is not None:
             fields |= {"incoming": incoming, "outgoing": outgoing, "provider": provider}
-        await self._change(account, fields, action="account.credentials", by=by)
+        await self._change(account, fields, action="account.credentials", by=by, login=incoming)
         blocked = {"_id": account, "state": AccountState.BLOCKED.value}
         await self._accounts.update_one(blocked, {"$set": {"state": AccountState.ACTIVE.value, "reason": None}})
         return await self.get(account)
@@ -230,6 +232,7 @@ class Accounts:
         fields: dict[str, Any],
         pull: dict[str, Any] | None = None,
         *,
+        login: ServerAddress | None = None,
         action: str,
         by: str,
         **details: Any,
@@ -240,6 +243,8 @@ class Accounts:
         after = ReturnDocument.AFTER
 
         async def write(session: MongoSession) -> Account:
+            if login is not None:
+                await self._proofs.login_changes(account, login, session)
             found = await self._accounts.find_one_and_update(connected, update, return_document=after, session=session)
             if found is None:
                 raise NotFoundError(f"there is no connected account {account}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,9 +14,10 @@ from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection import ConnectPolicy, Credentials, OAuth2Credentials, SecretBox
 from services.mailbox.oauth.token_refresh import TokenRefresher, refresh_time
 from services.mailbox.providers import Provider, clean_credentials, directory
-from services.store import OPERATOR, NotAllowedError, Store, new_account_id, now
+from services.store import OPERATOR, AlreadyExistsError, NotAllowedError, Store, new_account_id, now
 from services.usecases.connecting.displacing import displaced
 from services.usecases.connecting.login import Login, check_login, provider_of
+from services.usecases.connecting.login_names import refuse_others_name, refuse_token_elsewhere
 from services.usecases.connecting.servers import is_declared
 from services.usecases.connecting.token_revoker import TokenRevoker
 
@@ -66,7 +68,11 @@ class AccountSaver:
 
         Raises:
             AlreadyExistsError: the address is connected already.
+            NotAllowedError: the login name is that of another user's mailbox.
         """
+        login = Login(new.incoming, new.outgoing, new.credentials)
+        refuse_token_elsewhere(login, new.provider, new.address)
+        await refuse_others_name(login, new.provider, new.address, new.owner, self.store)
         former = await self.store.former_accounts.find(new.owner, new.address)
         identifier = former.id if former else new_account_id()
         grant, refresh_at = _grant(new.credentials)
@@ -75,7 +81,7 @@ class AccountSaver:
             owner=new.owner,
             address=new.address,
             aliases=new.aliases,
-            proofs=await _signed_in(new, self.policy),
+            proofs=await _signed_in(new.address, new.owner, login, self.policy),
             provider=new.provider.key if new.provider else None,
             incoming=new.incoming,
             outgoing=new.outgoing,
@@ -106,8 +112,10 @@ class AccountSaver:
         """Try another login for the same mailbox, and save it if it works: servers, login name, password.
 
         Everything else of the account stays; a blocked account becomes active again. Tokens that a password replaces are revoked.
+        Another login name or host proves the address again, or the proof becomes weaker (``AddressProofs.login_changes``).
 
         Raises:
+            NotAllowedError: the login name is that of another user's mailbox, or, with tokens, of any other mailbox.
             NotAllowedError: the saved password would be sent to a server that it was not saved for. Only the operator, who has
                 the key, may do that.
         """
@@ -123,8 +131,11 @@ class AccountSaver:
         same = incoming.host == account.incoming.host
         provider = provider_of(account) if same else directory().for_server(incoming.host)
         credentials = clean_credentials(credentials, provider)
+        tried = Login(incoming, outgoing, credentials)
+        refuse_token_elsewhere(tried, provider, account.address)
         result = await check_login(incoming, outgoing, credentials, self.policy, provider)
         if result.ok:
+            await refuse_others_name(tried, provider, account.address, account.owner, self.store)
             # Saved tokens stay as they are: a poller may have refreshed them meanwhile, and the service takes no older ones.
             kept = changed.credentials is None and isinstance(credentials, OAuth2Credentials)
             login = Login(incoming, outgoing, None if kept else credentials)
@@ -132,6 +143,10 @@ class AccountSaver:
             replaced = [] if isinstance(credentials, OAuth2Credentials) else [await self.store.accounts.get(account.id)]
             ending = self.revoker.tokens(replaced)
             await self.save_login(account, login, provider)
+            if _login_name(incoming) != _login_name(account.incoming):
+                for proof in await _signed_in(account.address, account.owner, tried, self.policy):
+                    with suppress(AlreadyExistsError):
+                        await self.store.address_proofs.prove(account.id, proof.address, proof.how, by=self.by)
             await self.revoker.revoke(ending)
         return result
 
@@ -168,16 +183,20 @@ def _endpoints(incoming: ServerAddress, outgoing: ServerAddress | None) -> set[t
     return {(name, one.host.lower(), one.port, one.tls) for name, one in servers.items() if one is not None}
 
 
-async def _signed_in(new: NewAccount, policy: ConnectPolicy) -> tuple[AddressProof, ...]:
+def _login_name(server: ServerAddress) -> tuple[str, str]:
+    return server.host, server.username
+
+
+async def _signed_in(address: str, owner: str, login: Login, policy: ConnectPolicy) -> tuple[AddressProof, ...]:
     """Return the proof that the login gives.
 
     The mail service named the address itself; or the login's name is the address, at a server that its domain declares.
     The address that names the owner in the CRM needs none.
     """
-    if isinstance(new.credentials, OAuth2Credentials) and new.credentials.mailbox is None:
-        proof = AddressProof(address=new.address, how=ProofKind.OAUTH, by=new.owner, at=now())
-        return () if new.address == new.owner else (proof,)
-    named = normal_address_or_none(new.incoming.username) == new.address != new.owner
-    if not named or new.incoming.tls == "none" or not await is_declared(new.address, new.incoming, policy=policy):
+    if isinstance(login.credentials, OAuth2Credentials) and login.credentials.mailbox is None:
+        proof = AddressProof(address=address, how=ProofKind.OAUTH, by=owner, at=now())
+        return () if address == owner else (proof,)
+    named = normal_address_or_none(login.incoming.username) == address != owner
+    if not named or login.incoming.tls == "none" or not await is_declared(address, login.incoming, policy=policy):
         return ()
-    return (AddressProof(address=new.address, how=ProofKind.SIGN_IN, by=new.owner, at=now()),)
+    return (AddressProof(address=address, how=ProofKind.SIGN_IN, by=owner, at=now()),)

@@ -113,6 +113,27 @@ async def test_a_mailbox_that_is_connected_again_with_another_login_loses_its_pr
         assert await store.colleagues.own_among([second.address]) == ({second.address} if kept else set())
 
 
+async def test_another_login_weakens_what_the_former_one_proved(world: World, store: Store) -> None:
+    """The addresses stay the account's until someone proves them. What an administrator confirmed, and the same login, change nothing."""
+    mine = await world.account("ann@second.example", owner=ANN, proofs=())
+    bob, incoming = await world.account(BOB), mine.incoming
+    for address, how in ((mine.address, ProofKind.SIGN_IN), (OTHER, ProofKind.CODE), (CLIENT, BY)):
+        await store.address_proofs.prove(mine.id, address, how, by=ANN)
+    before = await store.accounts.get(mine.id)
+    same = incoming.model_copy(update={"port": 1143})
+    assert (await store.accounts.save_credentials(mine.id, None, by=ANN, incoming=same)).proofs == before.proofs
+    for change in ({"host": "imap.evil.example"}, {"username": "other"}):
+        await store.accounts.save_credentials(mine.id, None, by=ANN, incoming=incoming.model_copy(update=change))
+        after = await store.accounts.get(mine.id)
+        kinds = [after.proof_of(address) for address in (mine.address, OTHER, CLIENT)]
+        assert (kinds, after.own_addresses) == (
+            [ProofKind.EARLIER, ProofKind.EARLIER, BY],
+            before.own_addresses,
+        )
+    await store.address_proofs.prove(bob.id, OTHER, BY, by="operator")
+    assert (await store.accounts.get(mine.id)).unproven == (OTHER,)
+
+
 async def test_unproven_claims_are_counted(world: World, store: Store) -> None:
     """Connected accounts only, and neither the owner's address nor what is proven."""
     ann = await world.account(ANN, aliases=(OTHER, CLIENT), proofs=confirmed(OTHER))
