@@ -157,6 +157,7 @@ def test_records(empty: Deployment, kind: str) -> None:
         ('email,name\n"a@x.example","Smith, ""Bob"""\n', "1 contact added."),
         ("email,email_verified\na@x.example,true\n", "1 contact added.\nNot used: 1 column (email_verified)."),
         ("email,name\na@x.example,A\n,nobody\n\n", "1 contact added; skipped 1 (no address)."),
+        ('\r\n"Full\nname",email\r\nA,a@x.example\r\n', "1 contact added.\nNot used: 1 column (Full\nname)."),
         ("email\na@x.example\nA@X.example\n", "1 contact added; skipped 1 (an address already exists)."),
     ],
 )
@@ -192,7 +193,8 @@ def test_import_from_another_crm(deployment: Deployment) -> None:
         (b"name,telephone\nA,123\n", "has no column email"),
         (b"", "has no column email"),
         (b"email,name\na@x.example,Jos\xe9\n", "is not UTF-8 text"),
-        (b'email\n"a@x.example' + b"x" * 200_000, "is not a CSV file"),
+        (b'email\n"a@x.example' + b"x" * 200_000, "is not a CSV table"),
+        (b'\nemail,name\na@x.example,"A\nb@x.example,B\n', "is not a CSV table: unexpected end of data, near line 4"),
     ],
 )
 def test_import_of_a_bad_file(empty: Deployment, tmp_path: Path, content: bytes, why: str) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,6 +127,27 @@ def test_a_table(
     assert audited.count('"account.add"') == 3
     refused = deployment.run("account", "import", str(table), "--by", ann.address)
     assert (refused.code, "is not an administrator" in refused.errors) == (1, True)
+
+
+def test_an_interrupted_import(deployment: Deployment, tmp_path: Path) -> None:
+    """It says what became of the rows so far, and how many are left."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        def interrupt() -> None:
+            connection, _ = silent.accept()
+            with connection:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        table = tmp_path / "mailboxes.csv"
+        host = f"tls://127.0.0.1:{silent.getsockname()[1]}"
+        table.write_text(f"address,owner,password,host\nnobody,,x,\nbox@nw.example,{BOSS},x,{host}\n")
+        done = deployment.run("account", "import", str(table))
+        thread.join()
+    assert (done.code, "1 mailbox: 1 failed." in done.out) == (130, True), done.out
+    assert "1 of 2 rows are left" in done.errors
+    assert accounts_of(deployment) == {}
 
 
 def test_what_cannot_be_read(deployment: Deployment, tmp_path: Path) -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import csv
 
 import pytest
+from pydantic import SecretStr
 
-from services.usecases.importing.table import MOST_ROWS, TableError, read_rows, write_failures
+from services.usecases.importing.spreadsheet import TableError
+from services.usecases.importing.table import MOST_ROWS, MailboxRow, read_table, write_failures
+
+
+def read_rows(text: str) -> list[MailboxRow]:
+    """Return the rows of a table."""
+    return read_table(text).rows
+
 
 HEAD = "E-Mail;Owner;Sharing;Other addresses;Password;App-Only;IMAP host;Login name\r\n"
 
@@ -54,12 +62,37 @@ def test_what_is_no_table(text: str, why: str) -> None:
 
 
 def test_failures_are_no_formulas() -> None:
-    """Nothing that a table or a server says is run by a spreadsheet."""
-    rows = list(
-        csv.reader(write_failures([("=cmd|x", "a@x.example", '+1, "no"'), ("b@x.example", "", "-")]).splitlines())
+    """Nothing that a table or a server says is run by a spreadsheet, which takes the file for UTF-8."""
+    failures = [(MailboxRow(2, "=cmd|x", "@o", aliases=("-a@x.example",)), '+1, "no"'), (MailboxRow(3, "b"), "-")]
+    text = write_failures(failures, ";")
+    assert text.startswith("\ufeffaddress;owner;")
+    rows = list(csv.DictReader(text.removeprefix("\ufeff").splitlines(), delimiter=";"))
+    assert [row["address"] for row in rows] == ["'=cmd|x", "b"]
+    assert [row["reason"] for row in rows] == ['\'+1, "no"', "'-"]
+    assert (rows[0]["owner"], rows[0]["aliases"]) == ("'@o", "'-a@x.example")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_failures_are_read_back(delimiter: str) -> None:
+    """Every column is as it was typed, whatever it begins with, but there are no passwords."""
+    odd = MailboxRow(
+        2,
+        "'=a@x.example",
+        'b "B", the;\tother',
+        "+",
+        ("-a@x.example", "b@x.example"),
+        "'login",
+        SecretStr("p4ss"),
+        "@no",
     )
-    assert rows == [
-        ["address", "owner", "reason"],
-        ["'=cmd|x", "a@x.example", '\'+1, "no"'],
-        ["b@x.example", "", "'-"],
-    ]
+    text = write_failures([(odd, "=why"), (MailboxRow(3, "'b@x.example", host="''-host"), "")], delimiter)
+    assert "p4ss" not in text
+    first, second = read_table(text).rows
+    assert first == odd._replace(password=SecretStr(""))
+    assert (second.address, second.host) == ("'b@x.example", "''-host")
+
+
+def test_a_password_is_read_as_typed() -> None:
+    """Only what Leadmail quotes is unquoted, and it writes no passwords."""
+    (row,) = read_rows("address,password\na@x.example,'=secret\n")
+    assert row.password.get_secret_value() == "'=secret"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from services.console.sign_ins import importing
 from services.settings import ConsoleSettings
-from services.usecases.importing.table import MOST_ROWS
+from services.usecases.connecting import login_limit
+from services.usecases.importing.table import MOST_ROWS, read_table
 from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
 from tests.conftest import MailUser
@@ -71,14 +73,55 @@ async def test_importing(
     for _ in range(2):
         file = await browser.post(HERE, do="failures", pending=pending(done))
         assert file.headers["content-disposition"] == 'attachment; filename="failures.csv"'
-        assert [line.split(",")[0] for line in file.text.splitlines() if "@example.test," in line] == [
-            "wrong@example.test",
-            "no-one@example.test",
+        again = read_table(file.content.decode()).rows
+        assert [row.address for row in again] == ["wrong@example.test", "no-one@example.test"]
+        assert [(row.owner, row.sharing, row.host) for row in again] == [
+            (BOB, "public", host),
+            ("no-one@example.test", "", host),
         ]
     for secret in (*(box.password for box in boxes), "hunter2"):
         assert secret not in checked + halfway + done + file.text + office.log.getvalue()
     async for document in store._collections.pending_sign_ins.find({}):
         assert "hunter2" not in repr(document)
+
+
+async def test_a_dry_run_in_steps(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long dry run shows how far it is and goes on by itself; nothing is lost between steps, and it can be left."""
+    monkeypatch.setattr(importing, "STEP", timedelta(0))
+    monkeypatch.setattr(importing, "AT_ONCE", 2)
+    browser = await office.signed_in(ANN)
+    lines = ["address,owner,password,host", *(f"box{n}@example.test,{BOB},x,imap.example.test" for n in range(3))]
+    lines += ["no-one@example.test,no-one@example.test,x,", f"box4@example.test,{BOB},x,imap.example.test"]
+    page = (await browser.post(HERE, page=HERE, do="check", table="\n".join(lines))).text
+    for checked in (2, 4):
+        assert f"Checking: {checked} of 5" in text_of(page)
+        assert ("data-auto" in page, '<a href="/operations/import">Stop</a>' in page) == (True, True)
+        assert 'name="do" value="check"' in page
+        page = (await browser.post(HERE, do="check", pending=pending(page))).text
+    assert "4 mailboxes can be connected" in text_of(page)
+    assert "there is no user no-one@example.test" in text_of(page)
+    assert ("data-auto" in page, 'name="do" value="connect"' in page) == (False, True)
+
+
+async def test_guessing_passwords_with_a_table(
+    office: Office, servers: LocalServers, new_mail_user: Callable[..., MailUser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed logins of a table count as those typed by hand; those that work do not, so that many can be connected."""
+    monkeypatch.setattr(login_limit, "MOST", 1)
+    monkeypatch.setattr(importing, "AT_ONCE", 1)
+    browser, boxes = await office.signed_in(ANN), [new_mail_user() for _ in range(4)]
+    host = f"tls://{servers.imap.host}:{servers.imap.tls_port}"
+    typed = (boxes[0].password, boxes[1].password, "wrong", boxes[3].password)
+    lines = [f"{box.address},{BOB},{password},{host}" for box, password in zip(boxes, typed, strict=True)]
+    page = (
+        await browser.post(HERE, page=HERE, do="check", table="\n".join(["address,owner,password,host", *lines]))
+    ).text
+    for _ in boxes:
+        page = (await browser.post(HERE, do="connect", pending=pending(page))).text
+    assert "2 mailboxes connected, 2 failed" in text_of(page)
+    assert text_of(page).count("too many attempts: try again in 15 minutes") == 1
+    by_hand = await browser.post("/mailboxes/connect", page="/mailboxes/connect", do="find", address="a@gmail.com")
+    assert by_hand.status_code == 429
 
 
 async def test_nobody_opens_another_users_mailbox(office: Office, new_mail_user: Callable[..., MailUser]) -> None:
@@ -129,8 +172,9 @@ async def test_nobody_takes_over_what_leadmail_opens(office: Office, new_mail_us
     assert await store.accounts.connected(box.address) is None
 
 
-async def test_the_longest_table(office: Office) -> None:
+async def test_the_longest_table(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many rows as a table may have fit into the form, with all columns; other pages take no such forms."""
+    monkeypatch.setattr(importing, "STEP", timedelta(minutes=5))
     browser = await office.signed_in(ANN)
     row = "first.middle.last@subsidiary.firm.example,first.last@firm.example,custom,"
     row += "f.last@firm.example sales@firm.example,first.last,correct-horse-battery,,tls://imap.subsidiary.firm.example:993\n"

@@ -10,8 +10,7 @@ import pytest
 
 from schemas.accounts import AccountState, ProofKind, ServerAddress
 from schemas.sharing import CompanyPolicy, Mode
-from services.console.pages import connect
-from services.usecases.connecting import saving
+from services.usecases.connecting import login_limit, saving
 from services.usecases.proving import MOST_TO_ADDRESS
 from testbed.local import LocalServers
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, Office, text_of
@@ -163,7 +162,7 @@ async def test_the_company_allows_less(office: Office, servers: LocalServers, bo
 
 async def test_guessing_passwords(office: Office, box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user who makes too many attempts has to wait."""
-    monkeypatch.setattr(connect, "MOST", 1)
+    monkeypatch.setattr(login_limit, "MOST", 1)
     browser = await office.signed_in(ANN)
     fields = {"do": "find", "address": "a@gmail.com"}
     statuses = [

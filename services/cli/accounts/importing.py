@@ -11,10 +11,12 @@ import typer
 
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
+from services.cli.terminal.csv_file import csv_lines
 from services.cli.terminal.output import USAGE, Json, errors, fail, print_json, say, table
 from services.cli.terminal.session import command, open_session
 from services.usecases.importing.importer import Importer, ImportOutcome
-from services.usecases.importing.table import ImportState, MailboxRow, TableError, read_rows
+from services.usecases.importing.spreadsheet import TableError
+from services.usecases.importing.table import ImportState, MailboxRow, read_table
 from services.wording import plural
 
 
@@ -45,37 +47,45 @@ async def import_accounts(
     Run it again when you have corrected the table. Exits 1 if a row failed. Passwords are not shown.
     """
     rows = _read(file)
-    left = len(rows)
+    outcomes: list[ImportOutcome] = []
 
     def progress(outcome: ImportOutcome) -> None:
-        nonlocal left
-        left -= 1
+        outcomes.append(outcome)
         if sys.stderr.isatty():
-            errors.print(f"{outcome.address}: {outcome.state.value} ({left} left)", markup=False)
+            errors.print(f"{outcome.address}: {outcome.state.value} ({len(rows) - len(outcomes)} left)", markup=False)
 
     async with open_session(setup=not dry_run) as session:
         saver = session.saver
         if by is not None:
             saver = replace(saver, by=(await session.store.users.administrator(by)).email)
-        outcomes = await Importer(saver, session.sign_ins).run(rows, dry_run=dry_run, done=progress)
-    if as_json:
-        print_json([results.ImportResult.of(one) for one in outcomes])
-    else:
-        _show(outcomes)
+        try:
+            await Importer(saver, session.sign_ins).run(rows, dry_run=dry_run, done=progress)
+        finally:
+            _report(sorted(outcomes, key=lambda one: one.line), len(rows), as_json=as_json)
     if any(one.state is ImportState.FAILED for one in outcomes):
         raise typer.Exit(1)
 
 
 def _read(file: Path) -> list[MailboxRow]:
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
-        return read_rows(text)
+        with csv_lines(file) as lines:
+            return read_table("".join(lines)).rows
     except UnicodeDecodeError:
         fail(f"{file} is not UTF-8 text: save it as “CSV UTF-8”", code=USAGE)
     except OSError as error:
         fail(f"{file} cannot be read ({error.strerror})", code=USAGE)
     except TableError as error:
         fail(str(error), code=USAGE)
+
+
+def _report(outcomes: list[ImportOutcome], rows: int, *, as_json: bool) -> None:
+    """Say what became of the rows, also when the user interrupted the import."""
+    if as_json:
+        print_json([results.ImportResult.of(one) for one in outcomes])
+    elif outcomes or not rows:
+        _show(outcomes)
+    if left := rows - len(outcomes):
+        errors.print(f"Interrupted: {left} of {rows} rows are left. Run it again: what is connected already stays.")
 
 
 def _show(outcomes: list[ImportOutcome]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, NamedTuple, get_args
 
 from starlette.responses import Response
@@ -22,13 +21,12 @@ from services.mailbox.discovery import Discovered
 from services.mailbox.oauth.sign_in_services import what_is_missing
 from services.mailbox.popular import POPULAR, PopularService
 from services.mailbox.providers import Provider, directory
+from services.usecases.connecting import login_limit
 from services.usecases.connecting.displacing import is_taken
 from services.usecases.connecting.login import check_login
 from services.usecases.connecting.saving import NewAccount
 from services.usecases.connecting.servers import PORTS, ServerChoice, find, read_host, read_port
 
-MOST, WITHIN = 40, timedelta(minutes=15)
-"""At most so many login attempts at mail servers by one user within this time."""
 SERVER_MISSING = "Enter both servers, or select that there is no outgoing server."
 _TLS: tuple[Tls, ...] = get_args(Tls)
 
@@ -104,8 +102,10 @@ async def count_login_attempt(context: RequestContext) -> None:
     Raises:
         PageError: too many attempts.
     """
-    if not await context.store.sign_ins.attempt(f"login/{context.viewer}", most=MOST, within=WITHIN):
-        raise PageError(429, "Too many attempts. Try again in 15 minutes.")
+    try:
+        await login_limit.count_login_attempt(context.viewer, context.store)
+    except login_limit.TooManyAttemptsError as error:
+        raise PageError(429, wording.sentence(str(error))) from None
 
 
 async def _save(context: RequestContext, typed: str) -> Response:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.addresses import InvalidAddressError, normal_address_or_none
+from schemas.addresses import InvalidAddressError
 from schemas.sharing import CompanyPolicy
 from services.mailbox.connection import MailServerError, password
 from services.mailbox.oauth.errors import IdentityServerError
 from services.mailbox.oauth.sign_in_services import SignInServices
 from services.runtime.tasks import cancel_and_wait
-from services.store import AlreadyExistsError, StoreError
+from services.store import OPERATOR, AlreadyExistsError, StoreError
 from services.usecases.connecting import mailbox_sign_in
 from services.usecases.connecting.login import check_login
+from services.usecases.connecting.login_limit import TooManyAttemptsError, count_login_attempt, forget_login_attempt
 from services.usecases.connecting.saving import AccountSaver, NewAccount
 from services.usecases.importing.row_checks import Plan, RowChecks, RowError
 from services.usecases.importing.table import ImportState, MailboxRow
@@ -53,14 +53,11 @@ class Importer:
         done: Callable[[ImportOutcome], None] = lambda _: None,
     ) -> list[ImportOutcome]:
         """Connect the mailboxes of rows, a few at a time; ``done`` is called for each. A dry run saves nothing and tries no login."""
-        rows = list(rows)
-        seen = Counter(normal_address_or_none(row.address) for row in rows)
         company, limit = await self.saver.store.company.policy(), asyncio.Semaphore(AT_ONCE)
 
         async def one(row: MailboxRow) -> ImportOutcome:
             async with limit:
-                twice = seen[normal_address_or_none(row.address)] > 1
-                outcome = await self._outcome(row, company, twice=twice, dry_run=dry_run)
+                outcome = await self._outcome(row, company, dry_run=dry_run)
             done(outcome)
             return outcome
 
@@ -70,24 +67,37 @@ class Importer:
         finally:
             await cancel_and_wait(*tasks)
 
-    async def _outcome(self, row: MailboxRow, company: CompanyPolicy, *, twice: bool, dry_run: bool) -> ImportOutcome:
+    async def _outcome(self, row: MailboxRow, company: CompanyPolicy, *, dry_run: bool) -> ImportOutcome:
         owner = row.owner or row.address
 
         def became(state: ImportState, reason: str = "") -> ImportOutcome:
             return ImportOutcome(row.line, row.address, owner, state, reason)
 
         try:
-            plan = await RowChecks(self.saver, self.services).plan(row, company, twice=twice)
+            plan = await RowChecks(self.saver, self.services).plan(row, company)
             if plan is None:
                 return became(ImportState.ALREADY)
             if dry_run:
                 return became(ImportState.READY)
-            await self.saver.save(await self._log_in(plan, row))
+            await self.saver.save(await self._counted(plan, row))
         except AlreadyExistsError:
             return became(ImportState.ALREADY, "it was connected meanwhile")
-        except (RowError, StoreError, MailServerError, InvalidAddressError) as error:
+        except (RowError, StoreError, MailServerError, InvalidAddressError, TooManyAttemptsError) as error:
             return became(ImportState.FAILED, str(error))
         return became(ImportState.CONNECTED)
+
+    async def _counted(self, plan: Plan, row: MailboxRow) -> NewAccount:
+        """Log in as ``_log_in`` does. Logins that fail count for an administrator as if each was typed by hand.
+
+        Raises:
+            TooManyAttemptsError: too many failed.
+        """
+        if self.saver.by == OPERATOR:
+            return await self._log_in(plan, row)
+        await count_login_attempt(self.saver.by, self.saver.store)
+        new = await self._log_in(plan, row)
+        await forget_login_attempt(self.saver.by, self.saver.store)
+        return new
 
     async def _log_in(self, plan: Plan, row: MailboxRow) -> NewAccount:
         """Return the account to save, after its login worked.

@@ -49,14 +49,14 @@ class RowChecks:
     saver: AccountSaver
     services: SignInServices
 
-    async def plan(self, row: MailboxRow, company: CompanyPolicy, *, twice: bool) -> Plan | None:
+    async def plan(self, row: MailboxRow, company: CompanyPolicy) -> Plan | None:
         """Return what a row says, checked; None if its mailbox is connected.
 
         Raises:
             RowError, StoreError, InvalidAddressError: it cannot be connected.
         """
         store, address = self.saver.store, normal_address(row.address)
-        if twice:
+        if row.repeated:
             raise RowError("the table has this address more than once")
         owner = (await store.users.active(row.owner or address)).email
         holder = await store.accounts.connected(address)

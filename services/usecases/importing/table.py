@@ -1,17 +1,25 @@
-"""Reads a table of mailboxes to connect, as spreadsheets save it: one row per mailbox, with lenient names of columns."""
+"""Reads a table of mailboxes to connect: one row per mailbox, with lenient names of columns; and writes those that failed."""
 
 from __future__ import annotations
 
-import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from schemas.errors import LeadmailError
+from schemas.addresses import normal_address_or_none
+from services.usecases.importing.spreadsheet import (
+    Spreadsheet,
+    TableError,
+    read_spreadsheet,
+    unquoted,
+    write_spreadsheet,
+)
 
 MOST_ROWS = 1_000
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -27,10 +35,6 @@ _NAMES: dict[str, tuple[str, ...]] = {
 _FIELDS = {name: field for field, names in _NAMES.items() for name in names}
 
 
-class TableError(LeadmailError):
-    """A table cannot be read; the text says what to do, and quotes nothing of it."""
-
-
 class MailboxRow(NamedTuple):
     """One row, as typed. Empty where the table has nothing."""
 
@@ -44,6 +48,15 @@ class MailboxRow(NamedTuple):
     password: SecretStr = SecretStr("")
     app_only: str = ""
     host: str = ""
+    repeated: bool = False
+    """Whether the table has the address more than once."""
+
+
+class MailboxTable(NamedTuple):
+    """The rows of a table, and what separates its cells."""
+
+    rows: list[MailboxRow]
+    delimiter: str
 
 
 class ImportState(StrEnum):
@@ -56,47 +69,48 @@ class ImportState(StrEnum):
     FAILED = "failed"
 
 
-def read_rows(text: str) -> list[MailboxRow]:
-    """Return the rows of a table. Empty ones are left out.
+def read_table(text: str) -> MailboxTable:
+    """Return a table of mailboxes. Empty rows are left out.
 
     Raises:
         TableError: it is no table, names no column of addresses, or is too long.
     """
-    header = text.removeprefix("\ufeff").lstrip("\r\n").split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter, strict=True)
-    try:
-        return _rows([(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))])
-    except csv.Error as error:
-        raise TableError(f"this is not a CSV table: {error}, near line {reader.line_num}") from None
+    found = read_spreadsheet(io.StringIO(text, newline=""))
+    rows = _rows(found)
+    seen = Counter(normal_address_or_none(row.address) for row in rows)
+    marked = [row._replace(repeated=seen[normal_address_or_none(row.address)] > 1) for row in rows]
+    return MailboxTable(marked, found.delimiter)
 
 
-def _rows(lines: list[tuple[int, list[str]]]) -> list[MailboxRow]:
-    _, header = lines[0] if lines else (0, [])
-    fields = [_FIELDS.get(re.sub(r"[\s_-]+", " ", name).lower(), "") for name in header]
+def _rows(table: Spreadsheet) -> list[MailboxRow]:
+    fields = [_FIELDS.get(re.sub(r"[\s_-]+", " ", name).lower(), "") for name in table.header]
     known = [field for field in fields if field]
     if "address" not in fields:
         raise TableError("there is no column address: the first line has to name the columns (docs/console.md)")
     if twice := {field for field in known if known.count(field) > 1}:
         raise TableError(f"two columns are both for {min(twice)}: remove one of them")
-    if len(lines) - 1 > MOST_ROWS:
+    rows = list(islice(table.rows, MOST_ROWS + 1))
+    if len(rows) > MOST_ROWS:
         raise TableError(f"the table has more than {MOST_ROWS:,} rows: split it")
     found = []
-    for number, cells in lines[1:]:
-        named = {field: cell for field, cell in zip(fields, cells, strict=False) if field}
-        aliases = tuple(named.pop("aliases", "").replace(",", " ").replace(";", " ").split())
+    for number, cells in rows:
+        named: dict[str, Any] = {field: cell for field, cell in zip(fields, cells, strict=False) if field}
         secret = SecretStr(named.pop("password", ""))
+        named = {field: unquoted(cell) for field, cell in named.items()}
+        aliases = tuple(named.pop("aliases", "").replace(",", " ").replace(";", " ").split())
         found.append(MailboxRow(number, named.pop("address", ""), aliases=aliases, password=secret, **named))
     return found
 
 
-def write_failures(failures: Iterable[tuple[str, str, str]]) -> str:
-    """Return a table of the addresses, owners and reasons of rows that failed, without passwords.
+def write_failures(failures: Iterable[tuple[MailboxRow, str]], delimiter: str) -> str:
+    """Return a table of the rows that failed, with the reasons and an empty column for passwords.
 
-    A spreadsheet takes no cell of it for a formula.
+    Once corrected, it can be read as the table that it came from. A spreadsheet takes no cell of it for a formula.
     """
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("address", "owner", "reason"))
-    writer.writerows([f"'{cell}" if cell[:1] in "=+-@\t" and cell else cell for cell in row] for row in failures)
-    return text.getvalue()
+    header = [field.replace("_", "-") for field in _NAMES]
+    return write_spreadsheet([*header, "reason"], [[*_typed(row), why] for row, why in failures], delimiter)
+
+
+def _typed(row: MailboxRow) -> list[str]:
+    values = row._asdict() | {"aliases": " ".join(row.aliases), "password": ""}
+    return [values[field] for field in _NAMES]
