@@ -198,6 +198,25 @@ async def test_an_address_that_someone_else_gets(company: Company) -> None:
     assert [(one.by, one.details["bound"]) for one in entries] == [("oidc", True), (ANN, False), ("oidc", True)]
 
 
+async def test_unbinding_in_the_console(company: Company) -> None:
+    """Administrators unbind a user after they typed the address; the audit log names them. Others cannot."""
+    office, store = company.office, company.office.console.store
+    path = f"/operations/users/{BOB}"
+    boss = await office.signed_in(ANN)
+    assert "Unbind" not in await boss.shows(path)
+    assert (await company.signs_in(email=BOB, sub="bob-1")).status_code == 303
+    unconfirmed = await boss.post(path, page=path, do="unbind", confirm=ANN)
+    assert unconfirmed.status_code == 400
+    stranger = await office.signed_in(EVE)
+    assert (await stranger.post(path, page="/mailboxes", do="unbind", confirm=BOB)).status_code == 404
+    assert (await company.signs_in(email=BOB, sub="bob-2")).status_code == 403
+    page = await boss.follow(await boss.post(path, page=path, do="unbind", confirm=BOB))
+    assert ("can sign in by another account" in page, "Unbind the user" in page) == (True, False)
+    assert (await company.signs_in(email=BOB, sub="bob-2")).status_code == 303
+    entries = await store.audit.newest(action="user.identity")
+    assert [(one.by, one.details["bound"]) for one in entries] == [("oidc", True), (ANN, False), ("oidc", True)]
+
+
 async def test_subjects_with_spaces(company: Company) -> None:
     """Some providers name accounts as directories do. Of two such accounts, too, the one that got the address later is refused."""
     store, settings = company.office.console.store, company.office.console.settings

@@ -1,4 +1,4 @@
-"""Users: who is signed in and what they own; disabling, enabling and removing them. The page shows the extent first."""
+"""Users: who is signed in and what they own; disabling, enabling, unbinding and removing them. The page shows the extent first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def show(context: RequestContext) -> Response:
 
 
 async def change(context: RequestContext) -> Response:
-    """Disable or enable the user, or remove them if the administrator typed the address to confirm."""
+    """Disable or enable the user; unbind or remove them if the administrator typed the address to confirm."""
     email, form, store = context.path_part("user"), context.form, context.store
     match form.text("do"):
         case "disable":
@@ -41,6 +41,11 @@ async def change(context: RequestContext) -> Response:
         case "enable":
             await store.user_lifecycle.enable(email, by=context.viewer)
             return context.redirect(HERE, "user-enabled")
+        case "unbind":
+            if form.text("confirm").lower() != email:
+                raise PageError(400, f"Nothing was changed: type {email} to confirm.")
+            await store.identities.unbind(email, by=context.viewer)
+            return context.redirect(f"{HERE}/{context.path_part('user')}", "user-unbound")
         case "remove":
             if form.text("confirm").lower() != email:
                 raise PageError(400, f"No one was removed: type {email} to confirm.")
@@ -60,4 +65,4 @@ async def change(context: RequestContext) -> Response:
                 revoker=context.console.revoker,
             )
             return context.redirect(HERE, "user-removed")
-    raise PageError(400, "A user can be disabled, enabled or removed.")
+    raise PageError(400, "A user can be disabled, enabled, unbound or removed.")

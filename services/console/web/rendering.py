@@ -37,6 +37,7 @@ FLASHES = {
     "dropped": "The message was dropped.",
     "company": "The company's sharing policy is saved.",
     "user-disabled": "The user is disabled: their sessions have ended, and their mailboxes are paused.",
+    "user-unbound": "The user can sign in by another account of the identity provider: the next one that has their address.",
     "user-enabled": "The user is enabled, and their mailboxes are resumed.",
     "user-removed": "The user is removed.",
     "signed-out": "You are signed out.",
