@@ -80,6 +80,15 @@ def normal_address_or_none(address: str) -> str | None:
         return None
 
 
+def claimed_address(named: str) -> str | None:
+    """Return the normal form of an address that an identity provider names as its user's; None if it is none.
+
+    Lower case turns a few other characters, such as the Kelvin sign, into ASCII: that would be another user's address.
+    """
+    found = normal_address_or_none(named)
+    return None if found and found.isascii() and not named.rpartition("@")[0].strip().isascii() else found
+
+
 def domain_of(address: str) -> str:
     """Return the domain of a normal address."""
     return address.rpartition("@")[2]

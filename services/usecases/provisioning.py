@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from schemas.accounts import User
-from schemas.addresses import in_domain, normal_address_or_none
+from schemas.addresses import claimed_address, in_domain
 from schemas.errors import LeadmailError
 from schemas.sharing import covering_domain
 from services.runtime.people_settings import DISCONNECT, PAUSE, OidcSettings
@@ -99,10 +99,8 @@ async def admit(store: Store, claims: Mapping[str, Any], settings: OidcSettings)
 
 def _proven_address(claims: Mapping[str, Any], settings: OidcSettings) -> str:
     """Return the address that the identity provider vouches for."""
-    named = str(claims.get("email") or "")
-    email = normal_address_or_none(named)
-    # Lower case turns a few other characters, such as the Kelvin sign, into ASCII: that would be another user's address.
-    if email is None or (email.isascii() and not named.rpartition("@")[0].strip().isascii()):
+    email = claimed_address(str(claims.get("email") or ""))
+    if email is None:
         raise NotAdmittedError("Your account has no email address. Ask your administrator to add it there.")
     if str(claims.get("email_verified", True)).lower() != "true":
         raise NotAdmittedError("The email address of your account is not verified. Verify it there, and try again.")

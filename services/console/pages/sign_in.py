@@ -133,10 +133,13 @@ async def come_from_company(context: RequestContext) -> Response:
     company, console, form = _company(context), context.console, context.form
     await _count_company_sign_in(context)
     flow = SignInFlow.of(context.request.cookies.get(console.flow_cookie, ""))
-    expected = console.settings.oidc_issuer.rstrip("/")
-    issuer = (form.text("iss") or expected).rstrip("/")  # RFC 9207, if the provider supports it
-    if flow is None or not company.is_answer_to(flow, form.secret("state")) or issuer != expected:
+    if flow is None or not company.is_answer_to(flow, form.secret("state")):
         raise PageError(403, "This sign-in took too long, or was started in another browser. Start again.")
+    try:
+        if not await company.is_answered_by(form.text("iss")):
+            raise PageError(403, "Another identity provider answered. Start again.")
+    except IdentityServerError as error:
+        raise _identity_error(context, error) from error
     if not form.secret("code"):
         raise _identity_error(context, IdentityServerError(form.text("error") or "no-code"))
     try:

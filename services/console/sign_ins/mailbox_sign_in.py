@@ -109,8 +109,7 @@ async def _owned(context: RequestContext, identifier: str) -> Account:
 async def _identify(context: RequestContext, service: SignInService, details: dict[str, Any]) -> SignedIn:
     console, form = context.console, context.form
     client = console.sign_ins.client(service.key)
-    issuer = (await client.endpoints()).issuer
-    if form.text("iss") and "{" not in issuer and form.text("iss") != issuer:  # RFC 9207: another server answers
+    if not (await client.endpoints()).is_answered_by(form.text("iss")):
         raise IdentityServerError("wrong-identity", "another service answered")
     if not form.secret("code"):
         raise IdentityServerError(form.text("error", "access_denied"), form.text("error_description"))

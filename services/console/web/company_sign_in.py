@@ -99,6 +99,14 @@ class CompanySignIn:
         """Whether the identity provider answers this browser's attempt."""
         return hmac.compare_digest(self._secrets(flow)[0].encode(), state.encode())
 
+    async def is_answered_by(self, issuer: str) -> bool:
+        """Whether an answer that names an issuer, or none, is the identity provider's.
+
+        Raises:
+            IdentityServerError: it cannot be asked what it names.
+        """
+        return (await self._client.endpoints()).is_answered_by(issuer)
+
     async def claims(self, flow: SignInFlow, code: str) -> Mapping[str, Any]:
         """Return what the identity provider's id_token says about the user, with what it lacks from userinfo.
 

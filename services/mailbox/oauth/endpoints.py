@@ -25,6 +25,8 @@ class Endpoints(Contract):
     userinfo: str = ""
     keys: str = ""
     end_session: str = ""
+    names_issuer: bool = False
+    """Whether it says in the browser's address which issuer answers (RFC 9207)."""
 
     @classmethod
     def published(cls, document: object, issuer: str) -> Self:
@@ -47,9 +49,17 @@ class Endpoints(Contract):
         if not isinstance(named, str) or named.rstrip("/") != issuer.rstrip("/"):
             raise IdentityServerError(UNREADABLE, f"{issuer}{WELL_KNOWN} does not describe this issuer")
         try:
-            return cls.model_validate({"issuer": named, **{name: known.get(key, "") for name, key in fields.items()}})
+            urls = {name: known.get(key, "") for name, key in fields.items()}
+            names = known.get("authorization_response_iss_parameter_supported") is True
+            return cls.model_validate({"issuer": named, "names_issuer": names, **urls})
         except ValidationError as error:
             raise IdentityServerError(UNREADABLE, f"{issuer}{WELL_KNOWN} cannot be understood") from error
+
+    def is_answered_by(self, issuer: str) -> bool:
+        """Whether an answer in a browser's address is from this server, by the issuer that it names (RFC 9207 section 2.4)."""
+        if not issuer:
+            return not self.names_issuer
+        return "{" in self.issuer or issuer.rstrip("/") == self.issuer.rstrip("/")
 
     def over(self, other: Endpoints) -> Endpoints:
         """Return these endpoints, and the other's where these have none."""

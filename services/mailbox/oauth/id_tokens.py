@@ -41,10 +41,16 @@ async def claims_of(client: OAuthClient, tokens: Tokens, *, nonce: str | None) -
         more = await client.get_json(endpoints.userinfo, bearer=tokens.access_token)
         if claims and more.get("sub") != claims["sub"]:
             raise IdentityServerError("wrong-identity", "userinfo is about another user than the id_token")
-        claims = {**more, **claims}
+        claims = joined(claims, more)
     if not claims:
         raise IdentityServerError("no-identity", "the sign-in server does not say who signed in")
     return claims
+
+
+def joined(claims: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return what an id_token says, and what userinfo says more. An address is verified only if neither says otherwise."""
+    doubted = [said for said in (claims, more) if str(said.get("email_verified", True)).lower() != "true"]
+    return {**more, **claims, **({"email_verified": False} if doubted else {})}
 
 
 def verified(

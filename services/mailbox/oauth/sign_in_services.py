@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from schemas.accounts import ServerAddress
-from schemas.addresses import normal_address_or_none
+from schemas.addresses import claimed_address
 from services.mailbox.connection import ConnectPolicy
 from services.mailbox.oauth.endpoints import Endpoints, OAuthApp
 from services.mailbox.oauth.errors import IdentityServerError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GENERIC = "generic"
 """The key of the operator's own service."""
+_PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
+"""The tenant of Microsoft's personal accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +61,31 @@ class SignInService:
         """Return the mailbox's address as the service names it.
 
         Raises:
-            IdentityServerError: it names none, or says that the address is not verified.
+            IdentityServerError: it names none, says that the address is not verified, or does not hold its mailbox.
         """
-        found = (normal_address_or_none(str(claims.get(name, ""))) for name in self.address_claims)
+        found = (claimed_address(str(claims.get(name, ""))) for name in self.address_claims)
         address = next(filter(None, found), None)
         if address is None:
             raise IdentityServerError("no-identity", f"{self.name} does not say which address the mailbox has")
         if str(claims.get("email_verified", True)).lower() != "true":
             raise IdentityServerError("no-identity", f"{self.name} says that {address} is not verified")
+        # Anyone who once read mail at an address can have a personal account of that name. Its mailbox has another address.
+        if str(claims.get("tid")) == _PERSONAL and self._provider(address) is None:
+            raise IdentityServerError("no-identity", f"{self.name} holds no mailbox of {address}")
         return address
 
     def mailbox(self, address: str) -> MailServers:
         """Return where the mailbox of an address is."""
         if not self.provider:
             return MailServers(None, _server(self.imap, address), _server(self.smtp, address) if self.smtp else None)
-        known = directory()
-        found = known.for_address(address)
-        provider = found if found is not None and found.sign_in == self.key else known.by_key[self.provider]
+        provider = self._provider(address) or directory().by_key[self.provider]
         login = provider.login_name(address)
         return MailServers(provider, provider.imap.address(login), provider.smtp.address(login))
+
+    def _provider(self, address: str) -> Provider | None:
+        """Return the service's provider to which an address's domain belongs; None if it is another's or a company's own."""
+        found = directory().for_address(address)
+        return found if found is not None and found.sign_in == self.key else None
 
 
 @dataclass(frozen=True, slots=True)
