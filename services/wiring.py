@@ -1,4 +1,7 @@
-"""From settings to collaborators: the one place that every ``__main__``, the command line and the tests build them in."""
+"""From settings to collaborators: the one place that every ``__main__``, the command line and the tests build them in.
+
+What only some processes and commands need is imported where it is built.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,6 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from schemas.addresses import InvalidAddressError, normal_address, normal_address_or_none
 from services.mailbox.connection import ConnectPolicy, NetGuard, SecretBox, derive, key_id
-from services.mailbox.oauth.endpoints import Endpoints, OAuthApp
-from services.mailbox.oauth.sign_in_services import GENERIC, SignInService, SignInServices
-from services.mailbox.outgoing_mail import serialize
-from services.mailbox.providers import directory
 from services.runtime.environment import SettingsError
 from services.runtime.mail_settings import (
     MailServerSettings,
@@ -28,6 +27,7 @@ from services.runtime.settings import LeaseSettings, StoreSettings, UndoSettings
 from services.store import Store, StoreConfig
 
 if TYPE_CHECKING:
+    from services.mailbox.oauth.sign_in_services import SignInService, SignInServices
     from services.mailbox.smtp import Relay, RelayTokens
 
 Post = Callable[[EmailMessage, str], Awaitable[None]]
@@ -77,6 +77,9 @@ def make_policy(settings: MailServerSettings) -> ConnectPolicy:
 
 def make_sign_in_services(settings: SignInSettings, policy: ConnectPolicy) -> SignInServices:
     """Return the services at which users can sign in to their mailboxes: those that the operator set up."""
+    from services.mailbox.oauth.sign_in_services import SignInService, SignInServices
+    from services.mailbox.providers import directory
+
     known = directory().sign_ins
     found = [
         SignInService.listed(known[key], client_id, secret, settings.microsoft_tenant)
@@ -102,8 +105,7 @@ def _app_only_services(settings: SignInSettings) -> Iterable[SignInService]:
     secret = settings.microsoft_app_client_secret
     if not (client_id or google.get_secret_value() or own.get_secret_value()):
         return ()
-    # Only here: most processes have none, and the libraries are slow to load.
-    from services.mailbox.oauth import app_only  # noqa: PLC0415
+    from services.mailbox.oauth import app_only
 
     try:
         return [
@@ -121,6 +123,9 @@ def _own_service(settings: SignInSettings) -> SignInService:
     Raises:
         SettingsError: it is set up in part only.
     """
+    from services.mailbox.oauth.endpoints import Endpoints, OAuthApp
+    from services.mailbox.oauth.sign_in_services import GENERIC, SignInService
+
     if not settings.oauth_imap or not (
         settings.oauth_issuer or (settings.oauth_authorization_url and settings.oauth_token_url)
     ):
@@ -158,7 +163,7 @@ def make_relay(settings: RelaySettings, policy: ConnectPolicy) -> Relay:
     Raises:
         SettingsError: its URL is wrong, or its sign-in is set up in part only.
     """
-    from services.mailbox.smtp import parse_relay  # noqa: PLC0415 - most processes send nothing
+    from services.mailbox.smtp import parse_relay
 
     tokens = _relay_tokens(settings, policy) if settings.smtp_oauth_client_id else None
     try:
@@ -168,9 +173,9 @@ def make_relay(settings: RelaySettings, policy: ConnectPolicy) -> Relay:
 
 
 def _relay_tokens(settings: RelaySettings, policy: ConnectPolicy) -> RelayTokens:
-    # Their libraries are slow to load, and most relays take passwords.
-    from services.mailbox.oauth.client import OAuthClient  # noqa: PLC0415
-    from services.mailbox.smtp import RelayTokens  # noqa: PLC0415
+    from services.mailbox.oauth.client import OAuthClient
+    from services.mailbox.oauth.endpoints import Endpoints, OAuthApp
+    from services.mailbox.smtp import RelayTokens
 
     refresh = settings.smtp_oauth_refresh_token
     if not settings.smtp_oauth_token_url:
@@ -198,8 +203,8 @@ def make_post(settings: SenderSettings, policy: ConnectPolicy) -> Post:
     Raises:
         SettingsError: the URL or the sender is wrong.
     """
-    # Only here: most processes send nothing.
-    from services.mailbox.smtp import submit  # noqa: PLC0415
+    from services.mailbox.outgoing_mail import serialize
+    from services.mailbox.smtp import submit
 
     relay = make_relay(settings, policy)
     try:

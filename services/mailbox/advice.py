@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from schemas.accounts import Account, Phase, ServerAddress, Trouble
 from services.mailbox import app_only_advice
 from services.mailbox.connection import TRANSIENT, Code, MailServerError
-from services.mailbox.providers import Provider, directory
+
+if TYPE_CHECKING:
+    from services.mailbox.providers import Provider
 
 _SENTENCES: dict[Code, str] = {
     **app_only_advice.SENTENCES,
@@ -66,9 +70,16 @@ def sentence(
     return text
 
 
+def _provider(account: Account) -> Provider | None:
+    # Imported here because most advice is about no provider, and their directory is slow to load.
+    from services.mailbox.providers import directory  # noqa: PLC0415
+
+    return directory().by_key.get(account.provider or "")
+
+
 def of_blocked(account: Account) -> tuple[str, tuple[str, ...], str]:
     """Return why an account is blocked, in a sentence, with the provider's own steps to fix it and the page that describes them."""
-    provider = directory().by_key.get(account.provider or "")
+    provider = _provider(account)
     try:
         code = Code(account.reason or "")
     except ValueError:
@@ -164,7 +175,7 @@ def trouble_words(trouble: Trouble, folder: str | None = None) -> str:
 
 def of_trouble(account: Account, trouble: Trouble) -> tuple[str, tuple[str, ...], str]:
     """Return what hinders an active account, in sentences, with the provider's own steps and the page that describes them."""
-    provider = directory().by_key.get(account.provider or "")
+    provider = _provider(account)
     try:
         code = Code(trouble.code)
     except ValueError:

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from pydantic import SecretBytes, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
-from yarl import URL
 
 from schemas.errors import LeadmailError
 
@@ -110,6 +109,8 @@ def read_origin(text: str) -> str:
     Raises:
         ValueError: it has more or fewer parts.
     """
+    from yarl import URL  # noqa: PLC0415 - few settings are origins, and it is slow to load
+
     url = URL(text)
     if url.scheme not in ("http", "https") or not url.host or url.user or url.path_qs not in ("", "/") or url.fragment:
         raise ValueError("it has to be http:// or https:// with a host and nothing after it")

@@ -10,65 +10,71 @@
 - ``access``: users, which records they may read, and the guard
 - ``readers``: everything that users read
 - ``admin``: sharing policies, removal, privacy requests, diagnostics
-- ``stage_store``, ``reader_store``, ``store``: the class ``Store``, with the parts of it that stages and readers work on
+- ``account_store``, ``stage_store``, ``reader_store``, ``store``: the class ``Store``, with the parts of it that are below users
 
 It imports only ``schemas``. It needs a replica set (transactions, change streams) and MongoDB 6.0 or later.
+
+A name below loads its module when it is first used, and so does an attribute of ``Store``: a command needs few of them.
 """
 
-from services.store.access.groups import ProvisionedGroup
-from services.store.access.scim_tokens import ScimToken
-from services.store.admin.aliases import AliasCandidate
-from services.store.admin.checkup import DatabaseFacts
-from services.store.admin.erasing import ErasureCounts
-from services.store.admin.exported import Dossier
-from services.store.admin.key_rotation import KeyUses
-from services.store.admin.previewing import Preview, PreviewEffect
-from services.store.admin.removal import RemovalCounts
-from services.store.core.audit import OPERATOR, AuditEntry
-from services.store.core.config import StoreConfig
-from services.store.core.documents import now
-from services.store.core.errors import (
-    AlreadyExistsError,
-    ChangedMeanwhileError,
-    FolderChangedError,
-    LeaseLostError,
-    NotAllowedError,
-    NotFoundError,
-    StoreError,
-)
-from services.store.core.mark_keys import MarkState
-from services.store.core.pending_work import WorkId
-from services.store.crm.record_watch import RecordChangeBatch
-from services.store.crm.records import NewRecord
-from services.store.ledger.folders import FolderPatch
-from services.store.ledger.ledger_counts import LEFT_OUT, FolderTotals, sum_of
-from services.store.ledger.ledger_outcomes import RowOutcome
-from services.store.ledger.remarking import RemarkedRow
-from services.store.ledger.row_views import KnownUid, LiveRow, Twin, TwinQuery
-from services.store.mail.blob_refs import copy_ref, dead_ref, email_ref
-from services.store.mail.dead_letters import DeadLetter
-from services.store.mail.deleted_emails import DeletedEmail
-from services.store.mail.emails import BriefEmail
-from services.store.mail.links import LinkAddition
-from services.store.readers.views import (
-    DeliveryFailure,
-    EmailPage,
-    Explanation,
-    FoundEmail,
-    Obstacle,
-    SearchResult,
-    ShownEmail,
-    SuggestedAddress,
-    VisibleCopy,
-    VisibleEmail,
-)
-from services.store.store import Store
-from services.store.sync.accounts import new_account_id
-from services.store.sync.backlog import Waiting
-from services.store.sync.host_connections import HostUse, Open, Purpose
-from services.store.sync.leases import Heartbeats
-from services.store.sync.progress import AccountGroup, OpenBackfill, TroubleGroup
-from services.store.sync.status import AccountStatus, EpochReport, FolderReport
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from services.store.access.groups import ProvisionedGroup
+    from services.store.access.scim_tokens import ScimToken
+    from services.store.admin.aliases import AliasCandidate
+    from services.store.admin.checkup import DatabaseFacts
+    from services.store.admin.erasing import ErasureCounts
+    from services.store.admin.exported import Dossier
+    from services.store.admin.key_rotation import KeyUses
+    from services.store.admin.previewing import Preview, PreviewEffect
+    from services.store.admin.removal import RemovalCounts
+    from services.store.core.audit import OPERATOR, AuditEntry
+    from services.store.core.config import StoreConfig
+    from services.store.core.documents import now
+    from services.store.core.errors import (
+        AlreadyExistsError,
+        ChangedMeanwhileError,
+        FolderChangedError,
+        LeaseLostError,
+        NotAllowedError,
+        NotFoundError,
+        StoreError,
+    )
+    from services.store.core.mark_keys import MarkState
+    from services.store.core.pending_work import WorkId
+    from services.store.crm.record_watch import RecordChangeBatch
+    from services.store.crm.records import NewRecord
+    from services.store.ledger.folders import FolderPatch
+    from services.store.ledger.ledger_counts import LEFT_OUT, FolderTotals, sum_of
+    from services.store.ledger.ledger_outcomes import RowOutcome
+    from services.store.ledger.remarking import RemarkedRow
+    from services.store.ledger.row_views import KnownUid, LiveRow, Twin, TwinQuery
+    from services.store.mail.blob_refs import copy_ref, dead_ref, email_ref
+    from services.store.mail.dead_letters import DeadLetter
+    from services.store.mail.deleted_emails import DeletedEmail
+    from services.store.mail.emails import BriefEmail
+    from services.store.mail.links import LinkAddition
+    from services.store.readers.views import (
+        DeliveryFailure,
+        EmailPage,
+        Explanation,
+        FoundEmail,
+        Obstacle,
+        SearchResult,
+        ShownEmail,
+        SuggestedAddress,
+        VisibleCopy,
+        VisibleEmail,
+    )
+    from services.store.store import Store
+    from services.store.sync.accounts import new_account_id
+    from services.store.sync.backlog import Waiting
+    from services.store.sync.host_connections import HostUse, Open, Purpose
+    from services.store.sync.leases import Heartbeats
+    from services.store.sync.progress import AccountGroup, OpenBackfill, TroubleGroup
+    from services.store.sync.status import AccountStatus, EpochReport, FolderReport
 
 __all__ = [
     "LEFT_OUT",
@@ -137,3 +143,68 @@ __all__ = [
     "now",
     "sum_of",
 ]
+
+_HOMES = {
+    "services.store.access.groups": ("ProvisionedGroup",),
+    "services.store.access.scim_tokens": ("ScimToken",),
+    "services.store.admin.aliases": ("AliasCandidate",),
+    "services.store.admin.checkup": ("DatabaseFacts",),
+    "services.store.admin.erasing": ("ErasureCounts",),
+    "services.store.admin.exported": ("Dossier",),
+    "services.store.admin.key_rotation": ("KeyUses",),
+    "services.store.admin.previewing": ("Preview", "PreviewEffect"),
+    "services.store.admin.removal": ("RemovalCounts",),
+    "services.store.core.audit": ("OPERATOR", "AuditEntry"),
+    "services.store.core.config": ("StoreConfig",),
+    "services.store.core.documents": ("now",),
+    "services.store.core.errors": (
+        "AlreadyExistsError",
+        "ChangedMeanwhileError",
+        "FolderChangedError",
+        "LeaseLostError",
+        "NotAllowedError",
+        "NotFoundError",
+        "StoreError",
+    ),
+    "services.store.core.mark_keys": ("MarkState",),
+    "services.store.core.pending_work": ("WorkId",),
+    "services.store.crm.record_watch": ("RecordChangeBatch",),
+    "services.store.crm.records": ("NewRecord",),
+    "services.store.ledger.folders": ("FolderPatch",),
+    "services.store.ledger.ledger_counts": ("LEFT_OUT", "FolderTotals", "sum_of"),
+    "services.store.ledger.ledger_outcomes": ("RowOutcome",),
+    "services.store.ledger.remarking": ("RemarkedRow",),
+    "services.store.ledger.row_views": ("KnownUid", "LiveRow", "Twin", "TwinQuery"),
+    "services.store.mail.blob_refs": ("copy_ref", "dead_ref", "email_ref"),
+    "services.store.mail.dead_letters": ("DeadLetter",),
+    "services.store.mail.deleted_emails": ("DeletedEmail",),
+    "services.store.mail.emails": ("BriefEmail",),
+    "services.store.mail.links": ("LinkAddition",),
+    "services.store.readers.views": (
+        "DeliveryFailure",
+        "EmailPage",
+        "Explanation",
+        "FoundEmail",
+        "Obstacle",
+        "SearchResult",
+        "ShownEmail",
+        "SuggestedAddress",
+        "VisibleCopy",
+        "VisibleEmail",
+    ),
+    "services.store.store": ("Store",),
+    "services.store.sync.accounts": ("new_account_id",),
+    "services.store.sync.backlog": ("Waiting",),
+    "services.store.sync.host_connections": ("HostUse", "Open", "Purpose"),
+    "services.store.sync.leases": ("Heartbeats",),
+    "services.store.sync.progress": ("AccountGroup", "OpenBackfill", "TroubleGroup"),
+    "services.store.sync.status": ("AccountStatus", "EpochReport", "FolderReport"),
+}
+_MODULES = {name: home for home, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_MODULES[name]), name)

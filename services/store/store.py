@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from services.store.admin.address_codes import AddressCodes
-from services.store.admin.aliases import Aliases
-from services.store.admin.attached_mail import AttachedMail
-from services.store.admin.checkup import Checkup
-from services.store.admin.data_subjects import DataSubjects
-from services.store.admin.erasing import Erasing
-from services.store.admin.exporting import Exporting
-from services.store.admin.key_rotation import KeyRotation
-from services.store.admin.previewing import Previewing
-from services.store.admin.removal import Removal
-from services.store.admin.sharing import Sharing
-from services.store.admin.undoing import Undoing
-from services.store.admin.user_lifecycle import UserLifecycle
-from services.store.admin.withdrawing import Withdrawing
-from services.store.core.config import StoreConfig
-from services.store.core.documents import Database
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from services.store.reader_store import ReaderStore
-from services.store.sync.attention import Attention, TroubleMails
-from services.store.sync.blocked_accounts import BlockedAccounts
-from services.store.sync.budgets import Budgets
-from services.store.sync.host_connections import HostConnections
-from services.store.sync.status import Status
+
+if TYPE_CHECKING:
+    from services.store.admin.address_codes import AddressCodes
+    from services.store.admin.aliases import Aliases
+    from services.store.admin.checkup import Checkup
+    from services.store.admin.data_subjects import DataSubjects
+    from services.store.admin.erasing import Erasing
+    from services.store.admin.exporting import Exporting
+    from services.store.admin.key_rotation import KeyRotation
+    from services.store.admin.previewing import Previewing
+    from services.store.admin.removal import Removal
+    from services.store.admin.sharing import Sharing
+    from services.store.admin.undoing import Undoing
+    from services.store.admin.user_lifecycle import UserLifecycle
+    from services.store.admin.withdrawing import Withdrawing
+    from services.store.sync.status import Status
 
 
 class Store(ReaderStore):
@@ -35,24 +33,42 @@ class Store(ReaderStore):
         config: keys and the CRM's names.
     """
 
-    def __init__(self, database: Database, crm: Database, config: StoreConfig) -> None:
-        super().__init__(database, crm, config)
-        c = self._collections
-        self.status = Status(
-            c,
+    @cached_property
+    def status(self) -> Status:
+        from services.store.admin.attached_mail import AttachedMail
+        from services.store.sync.status import Status
+
+        return Status(
+            self._collections,
             accounts=self.accounts,
             folders=self.folders,
             ledger_counts=self.ledger_counts,
             cached_counts=self.cached_counts,
             message_ids=self.message_ids,
             epochs=self.epochs,
-            seen_by_owner=AttachedMail(c, self._rights.readable if config.readers_field else None).seen_by_owner,
+            seen_by_owner=AttachedMail(
+                self._collections, self._rights.readable if self._config.readers_field else None
+            ).seen_by_owner,
         )
 
-        self.undoing = Undoing(users=self.users, accounts=self.accounts, deleted_emails=self.deleted_emails)
-        self.address_codes = AddressCodes(c, address_proofs=self.address_proofs, blobs=self.blobs, audit=self.audit)
-        self.aliases = Aliases(
-            c,
+    @cached_property
+    def undoing(self) -> Undoing:
+        from services.store.admin.undoing import Undoing
+
+        return Undoing(users=self.users, accounts=self.accounts, deleted_emails=self.deleted_emails)
+
+    @cached_property
+    def address_codes(self) -> AddressCodes:
+        from services.store.admin.address_codes import AddressCodes
+
+        return AddressCodes(self._collections, address_proofs=self.address_proofs, blobs=self.blobs, audit=self.audit)
+
+    @cached_property
+    def aliases(self) -> Aliases:
+        from services.store.admin.aliases import Aliases
+
+        return Aliases(
+            self._collections,
             users=self.users,
             lines=self._lines,
             rights=self._rights,
@@ -60,23 +76,33 @@ class Store(ReaderStore):
             folders=self.folders,
             record_addresses=self.record_addresses,
         )
-        self.attention = Attention(c)
-        self.budgets = Budgets(c)
-        self.host_connections = HostConnections(c)
-        self.trouble_mails = TroubleMails(c)
-        self.blocked_accounts = BlockedAccounts(c, audit=self.audit)
-        self.key_rotation = KeyRotation(
-            c,
-            config,
+
+    @cached_property
+    def key_rotation(self) -> KeyRotation:
+        from services.store.admin.key_rotation import KeyRotation
+
+        return KeyRotation(
+            self._collections,
+            self._config,
             mark_keys=self.mark_keys,
             accounts=self.accounts,
             remarking=self.remarking,
             records=self.records,
             audit=self.audit,
         )
-        self.checkup = Checkup(c)
-        self.sharing = Sharing(
-            c,
+
+    @cached_property
+    def checkup(self) -> Checkup:
+        from services.store.admin.checkup import Checkup
+
+        return Checkup(self._collections)
+
+    @cached_property
+    def sharing(self) -> Sharing:
+        from services.store.admin.sharing import Sharing
+
+        return Sharing(
+            self._collections,
             accounts=self.accounts,
             ledger=self.ledger,
             company=self.company,
@@ -89,8 +115,13 @@ class Store(ReaderStore):
             summaries=self.summaries,
             audit=self.audit,
         )
-        self.removal = Removal(
-            c,
+
+    @cached_property
+    def removal(self) -> Removal:
+        from services.store.admin.removal import Removal
+
+        return Removal(
+            self._collections,
             accounts=self.accounts,
             colleagues=self.colleagues,
             ledger=self.ledger,
@@ -105,8 +136,13 @@ class Store(ReaderStore):
             blob_refs=self.blob_refs,
             audit=self.audit,
         )
-        self.user_lifecycle = UserLifecycle(
-            c,
+
+    @cached_property
+    def user_lifecycle(self) -> UserLifecycle:
+        from services.store.admin.user_lifecycle import UserLifecycle
+
+        return UserLifecycle(
+            self._collections,
             users=self.users,
             sign_ins=self.sign_ins,
             accounts=self.accounts,
@@ -118,8 +154,13 @@ class Store(ReaderStore):
             pending_work=self.pending_work,
             audit=self.audit,
         )
-        self.withdrawing = Withdrawing(
-            c,
+
+    @cached_property
+    def withdrawing(self) -> Withdrawing:
+        from services.store.admin.withdrawing import Withdrawing
+
+        return Withdrawing(
+            self._collections,
             guard=self._guard,
             joined_links=self._joined_links,
             withdrawals=self.withdrawals,
@@ -127,7 +168,12 @@ class Store(ReaderStore):
             pending_work=self.pending_work,
             audit=self.audit,
         )
-        self.previewing = Previewing(
+
+    @cached_property
+    def previewing(self) -> Previewing:
+        from services.store.admin.previewing import Previewing
+
+        return Previewing(
             users=self.users,
             company=self.company,
             ledger=self.ledger,
@@ -138,10 +184,20 @@ class Store(ReaderStore):
             record_addresses=self.record_addresses,
             colleagues=self.colleagues,
         )
-        self.data_subjects = DataSubjects(
-            c, record_addresses=self.record_addresses, links=self.links, ledger=self.ledger
+
+    @cached_property
+    def data_subjects(self) -> DataSubjects:
+        from services.store.admin.data_subjects import DataSubjects
+
+        return DataSubjects(
+            self._collections, record_addresses=self.record_addresses, links=self.links, ledger=self.ledger
         )
-        self.exporting = Exporting(
+
+    @cached_property
+    def exporting(self) -> Exporting:
+        from services.store.admin.exporting import Exporting
+
+        return Exporting(
             users=self.users,
             data_subjects=self.data_subjects,
             records=self.records,
@@ -154,8 +210,13 @@ class Store(ReaderStore):
             blobs=self.blobs,
             audit=self.audit,
         )
-        self.erasing = Erasing(
-            c,
+
+    @cached_property
+    def erasing(self) -> Erasing:
+        from services.store.admin.erasing import Erasing
+
+        return Erasing(
+            self._collections,
             users=self.users,
             data_subjects=self.data_subjects,
             record_addresses=self.record_addresses,

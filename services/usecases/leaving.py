@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.accounts import Account, AccountState, User
 from services.store import NotAllowedError, Store
-from services.usecases.connecting.token_revoker import TokenRevoker
 from services.wording import plural
+
+if TYPE_CHECKING:
+    from services.usecases.connecting.token_revoker import TokenRevoker
 
 
 class MailboxFate(StrEnum):

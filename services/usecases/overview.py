@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 from schemas.accounts import AccountState
 from schemas.errors import BusClosedError, NotReadyError
 from schemas.ledger import EpochState, RowState
-from services.amqp import broker_alarms
 from services.runtime.settings import OverviewSettings
-from services.store import AccountStatus, Store, TroubleGroup
+from services.store import TroubleGroup
 from services.usecases.stages import replicas
 from services.wording import span
 
 if TYPE_CHECKING:
     from services.amqp import Bus
+    from services.store import AccountStatus, Store
 
 _ANSWER_SECONDS = 3.0
 
@@ -46,6 +46,8 @@ class Overview:
     """Why the broker accepts no messages at the moment."""
     missing_secrets: Sequence[str] = ()
     """Ids of secrets that are needed and that this process does not have, if it has any."""
+    has_broker: bool = True
+    """Whether this process knows the broker's URL."""
 
     @property
     def stages(self) -> dict[str, int]:
@@ -77,10 +79,19 @@ async def read_overview(store: Store, settings: OverviewSettings, bus: Bus | Non
             _depths(bus),
             store.dead_letters.count(),
             store.checkup.pollers(settings.lease_seconds),
-            broker_alarms(settings),
+            _alarms(settings),
             _missing_secrets(store),
-        )
+        ),
+        has_broker=bool(settings.rabbitmq_url.get_secret_value()),
     )
+
+
+async def _alarms(settings: OverviewSettings) -> Sequence[str]:
+    if not settings.rabbitmq_management_url.get_secret_value():
+        return ()
+    from services.amqp import broker_alarms  # noqa: PLC0415 - its libraries are slow to load, and not every command has this URL
+
+    return await broker_alarms(settings)
 
 
 async def _missing_secrets(store: Store) -> Sequence[str]:
@@ -126,7 +137,7 @@ def _backfill_state(one: AccountStatus) -> str:
 class OptionalBus:
     """A connection to a broker that may be down: the overview is most useful then."""
 
-    def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Bus]]) -> None:
+    def __init__(self, connect: Callable[[], AbstractAsyncContextManager[Bus]] | None) -> None:
         self._connect = connect
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
@@ -139,9 +150,9 @@ class OptionalBus:
         await self._stack.aclose()
 
     async def bus(self) -> Bus | None:
-        """Return the connection, or None while the broker is down."""
+        """Return the connection, or None while the broker is down or if there is none to connect to."""
         async with self._opening:
-            if self._bus is None:
+            if self._bus is None and self._connect is not None:
                 try:
                     self._bus = await self._stack.enter_async_context(self._connect())
                 except NotReadyError:

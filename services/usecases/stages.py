@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.routes import DEAD_QUEUE, ISOLATED, ROUTES
 from schemas.topology import queues
-from services.amqp import QueueDepth
+
+if TYPE_CHECKING:
+    from services.amqp import QueueDepth
 
 
 def queues_of(stage: str) -> list[str]:

@@ -4,45 +4,51 @@
 - ``mailboxes``: what became of a mailbox's mail, folders and addresses
 - ``policies``: sharing policies, what a change of them would do, and the company's domains
 - ``values``: counts, times, addresses and details
+
+A name below loads its module when it is first used: most commands need the words of few.
 """
 
-from services.wording.mail import (
-    DEFECTS,
-    NOT_EXPLAINED,
-    OBSTACLES,
-    SHARED_BY_UNNAMED,
-    TRUNCATED,
-    VERDICTS,
-    bounce,
-    defects,
-    people,
-)
-from services.wording.mailboxes import (
-    LEFT_OUT,
-    NOT_PROVEN,
-    PAUSED,
-    PROOFS,
-    QUARANTINED,
-    SKIPPED,
-    left_out,
-    paused,
-    skipped,
-)
-from services.wording.policies import (
-    HIDDEN,
-    MODES,
-    NO_EFFECT,
-    OPENING_COUNTS,
-    SHOWN,
-    effect,
-    internal_record,
-    opening,
-    proposed_domain,
-    sharing,
-    sharing_in_force,
-    unconfirmed_domain,
-)
-from services.wording.values import age, audit_details, day, plural, readable, sentence, span
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from services.wording.mail import (
+        DEFECTS,
+        NOT_EXPLAINED,
+        OBSTACLES,
+        SHARED_BY_UNNAMED,
+        TRUNCATED,
+        VERDICTS,
+        bounce,
+        defects,
+        people,
+    )
+    from services.wording.mailboxes import (
+        LEFT_OUT,
+        NOT_PROVEN,
+        PAUSED,
+        PROOFS,
+        QUARANTINED,
+        SKIPPED,
+        left_out,
+        paused,
+        skipped,
+    )
+    from services.wording.policies import (
+        HIDDEN,
+        MODES,
+        NO_EFFECT,
+        OPENING_COUNTS,
+        SHOWN,
+        effect,
+        internal_record,
+        opening,
+        proposed_domain,
+        sharing,
+        sharing_in_force,
+        unconfirmed_domain,
+    )
+    from services.wording.values import age, audit_details, day, plural, readable, sentence, span
 
 __all__ = [
     "DEFECTS",
@@ -83,3 +89,51 @@ __all__ = [
     "span",
     "unconfirmed_domain",
 ]
+
+_HOMES = {
+    "services.wording.mail": (
+        "DEFECTS",
+        "NOT_EXPLAINED",
+        "OBSTACLES",
+        "SHARED_BY_UNNAMED",
+        "TRUNCATED",
+        "VERDICTS",
+        "bounce",
+        "defects",
+        "people",
+    ),
+    "services.wording.mailboxes": (
+        "LEFT_OUT",
+        "NOT_PROVEN",
+        "PAUSED",
+        "PROOFS",
+        "QUARANTINED",
+        "SKIPPED",
+        "left_out",
+        "paused",
+        "skipped",
+    ),
+    "services.wording.policies": (
+        "HIDDEN",
+        "MODES",
+        "NO_EFFECT",
+        "OPENING_COUNTS",
+        "SHOWN",
+        "effect",
+        "internal_record",
+        "opening",
+        "proposed_domain",
+        "sharing",
+        "sharing_in_force",
+        "unconfirmed_domain",
+    ),
+    "services.wording.values": ("age", "audit_details", "day", "plural", "readable", "sentence", "span"),
+}
+_MODULES = {name: home for home, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_MODULES[name]), name)

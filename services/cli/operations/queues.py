@@ -7,7 +7,7 @@ from rich.text import Text
 
 from schemas.ledger import RowState
 from services.amqp import ManagementError, QueueDepth, QueueRates, queue_rates
-from services.cli.results import operations as results
+from services.cli.results import status as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, print_json, say, table
 from services.cli.terminal.session import command, open_session

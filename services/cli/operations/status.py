@@ -7,11 +7,10 @@ from time import monotonic
 from typing import Annotated
 
 import typer
-from rich.live import Live
 
 from services.cli.operations.status_view import accounts_view, result_of, view
 from services.cli.results.base import prints
-from services.cli.results.operations import StatusResult
+from services.cli.results.status import StatusResult
 from services.cli.terminal.output import USAGE, Json, console, fail, print_json
 from services.cli.terminal.session import command, open_session
 from services.usecases.overview import OptionalBus, progress, read_overview
@@ -33,13 +32,15 @@ async def status(
     """Show accounts, backfill progress (with --watch also the time left), queues and the oldest unfinished copy."""
     if watch and as_json:
         fail("use only one of --watch and --json", code=USAGE)
-    async with open_session() as session, OptionalBus(session.bus) as broker:
+    async with open_session() as session, OptionalBus(session.bus if session.has_broker else None) as broker:
         overview = await read_overview(session.store, session.settings, await broker.bus())
         if as_json:
             print_json(result_of(overview))
         elif not watch:
             console.print(view(overview))
         else:
+            from rich.live import Live  # noqa: PLC0415 - for few calls, and it is slow to load
+
             estimator = TimeLeftEstimator()
             with Live(view(overview), console=console, screen=console.is_terminal, refresh_per_second=4) as live:
                 while True:

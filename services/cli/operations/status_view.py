@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -12,13 +12,15 @@ from rich.text import Text
 
 from schemas.accounts import AccountState
 from schemas.ledger import RowState
-from services.cli.results import operations as results
+from services.cli.results import status as results
 from services.cli.terminal.output import longest_word
 from services.mailbox import advice
-from services.store import AccountStatus
 from services.usecases.overview import FINAL_LABELS, Overview, backfill_progress, progress
 from services.usecases.stages import is_waiting_queue
 from services.wording import age, plural
+
+if TYPE_CHECKING:
+    from services.store import AccountStatus
 
 _ALWAYS = (RowState.ATTACHED, RowState.UNMATCHED)
 
@@ -56,7 +58,7 @@ def view(overview: Overview, left: Mapping[str, float] | None = None) -> Rendera
         accounts_view(overview.accounts, left),
         *_repeated_view(overview.accounts),
         Text(),
-        _queues_view(overview.queues),
+        _queues_view(overview),
     )
 
 
@@ -113,14 +115,16 @@ def _word(one: AccountStatus, left: float | None) -> Text:
     return Text(state.value + (f": {one.account.reason}" if one.account.reason else ""), style=style)
 
 
-def _queues_view(queues: Mapping[str, Any] | None) -> RenderableType:
-    if queues is None:
+def _queues_view(overview: Overview) -> RenderableType:
+    if not overview.has_broker:
+        return Text("LEADMAIL_RABBITMQ_URL is not set, so queues are not shown.", style="dim")
+    if overview.queues is None:
         return Text("RabbitMQ does not answer. Check that it is running, and check LEADMAIL_RABBITMQ_URL.", style="red")
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("queue", "ready", "in progress", "consumers"):
         left = column == "queue"
         grid.add_column(column, justify="left" if left else "right", overflow="fold", min_width=longest_word(column))
-    for name, depth in sorted(queues.items()):
+    for name, depth in sorted(overview.queues.items()):
         if is_waiting_queue(name) and not depth.ready:
             continue
         consumers = Text(

@@ -6,5 +6,6 @@ Keys are added in later versions, never renamed or removed.
 - ``accounts``: connected mailboxes, their folders, sharing and aliases
 - ``company``: the company's own domains
 - ``mail``: record pages, emails and search results
-- ``operations``: status, queues, ledger, dead letters, erasures and doctor
+- ``status``: status and queues, and what hinders a mailbox
+- ``operations``: ledger, dead letters, erasures and doctor
 """

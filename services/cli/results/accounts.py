@@ -7,10 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.accounts import AccountState, AddressProof, FolderRules, Phase, ServerAddress
+from schemas.accounts import AccountState, AddressProof, FolderRules, ServerAddress
 from schemas.ledger import Epoch, FolderState, RowState
 from schemas.sharing import CompanyPolicy, SharingPolicy
 from services.cli.results.base import Result
+from services.cli.results.status import TroubleResult
 from services.store import AliasCandidate, Preview
 from services.usecases.importing.table import ImportState
 
@@ -28,25 +29,6 @@ class ImportResult(Result):
     """``ready`` in a dry run."""
     reason: str
     """Why it failed; empty otherwise."""
-
-
-class TroubleResult(Result):
-    """Why the work on a mailbox cannot go on at the moment. It is tried again without anyone acting."""
-
-    code: str
-    """Stable code, such as ``throttled`` or ``many-gone``."""
-    phase: Phase
-    """What the poller was doing."""
-    folder: str | None
-    """Id of the folder that it is about."""
-    since: datetime
-    """When it started."""
-    next_try: datetime | None
-    """When the poller tries again."""
-    detail: str
-    """What happened, without mail."""
-    owner_told: bool
-    """Whether the owner was notified."""
 
 
 class AccountResult(Result):

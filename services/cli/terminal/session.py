@@ -13,20 +13,21 @@ from schemas.accounts import Account, AccountState
 from schemas.addresses import InvalidAddressError, InvalidDomainError
 from schemas.errors import BusClosedError, LayoutError, NotReadyError, TopologyError, UnroutableError
 from services.cli.terminal.output import UNREACHABLE, USAGE, fail
-from services.mailbox.connection import ConnectPolicy, MailServerError, SealError, SecretBox
-from services.mailbox.oauth.sign_in_services import SignInServices
-from services.mailbox.oauth.token_refresh import TokenRefresher
+from services.mailbox.connection import MailServerError, SealError
 from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError, DatabaseRefusedError
 from services.runtime.mongo import make_client, require_replica_set
 from services.settings import CliSettings
 from services.store import OPERATOR, Store, StoreError
-from services.usecases.connecting.saving import AccountSaver
-from services.usecases.connecting.token_revoker import TokenRevoker
 from services.wiring import make_policy, make_secret_box, make_sign_in_services, make_store
 
 if TYPE_CHECKING:
     from services.amqp import Bus
+    from services.mailbox.connection import ConnectPolicy, SecretBox
+    from services.mailbox.oauth.sign_in_services import SignInServices
+    from services.mailbox.oauth.token_refresh import TokenRefresher
+    from services.usecases.connecting.saving import AccountSaver
+    from services.usecases.connecting.token_revoker import TokenRevoker
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,17 +61,28 @@ class Session:
     @property
     def tokens(self) -> TokenRefresher:
         """Opens credentials, with fresh tokens."""
+        from services.mailbox.oauth.token_refresh import TokenRefresher  # noqa: PLC0415 - see ``bus``
+
         return TokenRefresher(self.sign_ins, self.box, self.store.account_tokens)
 
     @property
     def revoker(self) -> TokenRevoker:
         """What revokes the tokens of mailboxes that are disconnected."""
+        from services.usecases.connecting.token_revoker import TokenRevoker  # noqa: PLC0415 - see ``bus``
+
         return TokenRevoker(self.box, self.sign_ins)
 
     @property
     def saver(self) -> AccountSaver:
         """What saves logins, in the operator's name."""
+        from services.usecases.connecting.saving import AccountSaver  # noqa: PLC0415 - see ``bus``
+
         return AccountSaver(self.store, self.box, self.revoker, self.policy, OPERATOR)
+
+    @property
+    def has_broker(self) -> bool:
+        """Whether the URL of RabbitMQ is set."""
+        return bool(self.settings.rabbitmq_url.get_secret_value())
 
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Bus]:
@@ -80,13 +92,13 @@ class Session:
             SettingsError: its URL is not set.
             NotReadyError: it does not answer.
         """
+        if not self.has_broker:
+            raise SettingsError("LEADMAIL_RABBITMQ_URL is not set: give the URL of RabbitMQ.")
         # Imported here because few commands need the broker, and its client takes longer to import than most commands run.
         from services.amqp import open_bus  # noqa: PLC0415
         from services.runtime.logs import setup_logs  # noqa: PLC0415
         from services.runtime.metrics import Metrics  # noqa: PLC0415
 
-        if not self.settings.rabbitmq_url.get_secret_value():
-            raise SettingsError("LEADMAIL_RABBITMQ_URL is not set: give the URL of RabbitMQ.")
         quiet = self.settings.model_copy(update={"log_level": "error"})  # a command reports errors itself
         log = setup_logs(quiet, "cli")
         async with open_bus(self.settings, "cli", metrics=Metrics("cli"), log=log, seconds=_CONNECT_SECONDS) as bus:

@@ -13,26 +13,39 @@
 - ``refusals``: what a server's refusal means
 - ``refusal_rules``: the table of wordings
 - ``errors``: why a mail server cannot be used, as stable codes
+
+A name below loads its module when it is first used: most commands connect to no mail server.
 """
 
-from services.mailbox.connection.credentials import Credentials, OAuth2Credentials, PasswordCredentials, password
-from services.mailbox.connection.errors import APP_ONLY, TOKEN_REFUSED, TRANSIENT, Code, MailServerError, clean_answer
-from services.mailbox.connection.hostname import HostNameError, host_name
-from services.mailbox.connection.line_breaks import InjectionError, refuse_line_breaks
-from services.mailbox.connection.netguard import NetGuard
-from services.mailbox.connection.policy import ConnectPolicy, Timeouts
-from services.mailbox.connection.refusal_rules import Protocol
-from services.mailbox.connection.refusals import classify, passing, response_code, suggested_pause
-from services.mailbox.connection.sasl import (
-    BearerExchange,
-    SaslExchange,
-    bearer_mechanism,
-    login_exchange,
-    plain_exchange,
-)
-from services.mailbox.connection.sealed_sample import SealedSample, open_one, require_usable_secret
-from services.mailbox.connection.secret_box import SealError, SecretBox, derive, key_id
-from services.mailbox.connection.tls import tls_error
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from services.mailbox.connection.credentials import Credentials, OAuth2Credentials, PasswordCredentials, password
+    from services.mailbox.connection.errors import (
+        APP_ONLY,
+        TOKEN_REFUSED,
+        TRANSIENT,
+        Code,
+        MailServerError,
+        clean_answer,
+    )
+    from services.mailbox.connection.hostname import HostNameError, host_name
+    from services.mailbox.connection.line_breaks import InjectionError, refuse_line_breaks
+    from services.mailbox.connection.netguard import NetGuard
+    from services.mailbox.connection.policy import ConnectPolicy, Timeouts
+    from services.mailbox.connection.refusal_rules import Protocol
+    from services.mailbox.connection.refusals import classify, passing, response_code, suggested_pause
+    from services.mailbox.connection.sasl import (
+        BearerExchange,
+        SaslExchange,
+        bearer_mechanism,
+        login_exchange,
+        plain_exchange,
+    )
+    from services.mailbox.connection.sealed_sample import SealedSample, open_one, require_usable_secret
+    from services.mailbox.connection.secret_box import SealError, SecretBox, derive, key_id
+    from services.mailbox.connection.tls import tls_error
 
 __all__ = [
     "APP_ONLY",
@@ -71,3 +84,39 @@ __all__ = [
     "suggested_pause",
     "tls_error",
 ]
+
+_HOMES = {
+    "services.mailbox.connection.credentials": ("Credentials", "OAuth2Credentials", "PasswordCredentials", "password"),
+    "services.mailbox.connection.errors": (
+        "APP_ONLY",
+        "TOKEN_REFUSED",
+        "TRANSIENT",
+        "Code",
+        "MailServerError",
+        "clean_answer",
+    ),
+    "services.mailbox.connection.hostname": ("HostNameError", "host_name"),
+    "services.mailbox.connection.line_breaks": ("InjectionError", "refuse_line_breaks"),
+    "services.mailbox.connection.netguard": ("NetGuard",),
+    "services.mailbox.connection.policy": ("ConnectPolicy", "Timeouts"),
+    "services.mailbox.connection.refusal_rules": ("Protocol",),
+    "services.mailbox.connection.refusals": ("classify", "passing", "response_code", "suggested_pause"),
+    "services.mailbox.connection.sasl": (
+        "BearerExchange",
+        "SaslExchange",
+        "bearer_mechanism",
+        "login_exchange",
+        "plain_exchange",
+    ),
+    "services.mailbox.connection.sealed_sample": ("SealedSample", "open_one", "require_usable_secret"),
+    "services.mailbox.connection.secret_box": ("SealError", "SecretBox", "derive", "key_id"),
+    "services.mailbox.connection.tls": ("tls_error",),
+}
+_MODULES = {name: home for home, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_MODULES[name]), name)

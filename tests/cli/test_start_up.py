@@ -1,0 +1,67 @@
+"""What a command loads: time at start is nearly all imports, so a command imports only what it uses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.fixtures import ANNA, Deployment
+
+ROOT = Path(__file__).parents[2]
+SLOW = {
+    *("aio_pika", "aiormq", "aiosmtplib", "authlib", "charset_normalizer", "dns", "httpcore", "httpx", "icalendar"),
+    *("imapclient", "jinja2", "joserfc", "mailparser", "nh3", "opentelemetry", "prometheus_client", "requests"),
+    *("selectolax", "starlette", "structlog", "tnefparse", "tomllib", "uvicorn", "yarl", "rich.live", "rich.progress"),
+}
+"""What no command needs that only reads the database."""
+
+
+def loaded(*arguments: str, **environment: str) -> tuple[int, set[str]]:
+    """Return the exit code of a command, and all modules that it loaded."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LEADMAIL_")}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "services.cli", *arguments],
+        env=clean | environment,
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return done.returncode, {line.rpartition("|")[2].strip() for line in lines}
+
+
+def test_the_help_loads_nothing_of_ours() -> None:
+    """To list the commands, neither the database's driver nor a model is needed."""
+    code, modules = loaded("--help")
+    assert code == 0
+    assert {name for name in modules if name.split(".")[0] in ("services", "schemas")} <= {
+        *("services", "services.cli", "services.cli.app", "services.cli.__main__")
+    }
+    assert not modules & (SLOW | {"pydantic", "pymongo", "asyncio"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("status", "--json"), {"access", "mail", "readers"}),
+        (("user", "list", "--json"), {"ledger", "mail", "readers", "admin"}),
+        (("contact", "list", "--json"), {"mail", "readers", "admin"}),
+        (("emails", "kim@customer.example", "--viewer", ANNA, "--json"), {"admin"}),
+    ],
+    ids=lambda one: one[0] if isinstance(one, tuple) else "",
+)
+def test_a_command_loads_the_parts_of_the_store_that_it_uses(
+    deployment: Deployment, arguments: tuple[str, ...], parts: set[str]
+) -> None:
+    """And no client of a server that it does not ask."""
+    without_broker = {name: value for name, value in deployment.environment.items() if "RABBITMQ" not in name}
+    code, modules = loaded(*arguments, **without_broker)
+    assert code == 0
+    assert {part for part in parts if f"services.store.{part}" in modules} == set()
+    assert not modules & SLOW
