@@ -5,7 +5,8 @@
 - ``accounts``: connected mailboxes
 - ``company``: users, the sharing policy, privacy and the audit log
 - ``mail``: records and their mail
-- ``operations``: status, queues, ledger, dead letters, doctor, run, setup
+- ``overview``: status and queues
+- ``operations``: ledger, dead letters, doctor, run, setup
 - ``results``: the models that ``--json`` prints
 - ``terminal``: what every command needs: output, questions, a session with settings and store
 

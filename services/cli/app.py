@@ -51,11 +51,11 @@ SUBJECTS = {
         "Entries are never deleted.",
     ),
     "status": CommandEntry(
-        "operations.status:app",
+        "overview.status:app",
         "Show accounts, backfill progress (with --watch also the time left), queues and the oldest unfinished copy.",
     ),
     "queues": CommandEntry(
-        "operations.queues:app",
+        "overview.queues:app",
         "Show every queue: messages waiting, how many it takes, in progress, consumers, rates. "
         "Empty delay and isolation queues are hidden.",
     ),

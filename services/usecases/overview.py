@@ -73,17 +73,16 @@ class Overview:
 
 async def read_overview(store: Store, settings: OverviewSettings, bus: Bus | None) -> Overview:
     """Return the present state of the system."""
-    return Overview(
-        *await asyncio.gather(
-            store.status.accounts(),
-            _depths(bus),
-            store.dead_letters.count(),
-            store.checkup.pollers(settings.lease_seconds),
-            _alarms(settings),
-            _missing_secrets(store),
-        ),
-        has_broker=bool(settings.rabbitmq_url.get_secret_value()),
+    accounts, queues, dead_letters, pollers, alarms, missing_secrets = await asyncio.gather(
+        store.status.accounts(),
+        _depths(bus),
+        store.dead_letters.count(),
+        store.checkup.pollers(settings.lease_seconds),
+        _alarms(settings),
+        _missing_secrets(store),
     )
+    has_broker = bool(settings.rabbitmq_url.get_secret_value())
+    return Overview(accounts, queues, dead_letters, pollers, alarms, missing_secrets, has_broker)
 
 
 async def _alarms(settings: OverviewSettings) -> Sequence[str]:

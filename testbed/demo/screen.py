@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from services.cli.operations.status import accounts_view
+from services.cli.overview.accounts_table import AccountsTable
 from services.store import AccountStatus, Store
 from testbed.demo.world import World
 
@@ -59,7 +59,7 @@ async def progress(store: Store, done: Callable[[list[AccountStatus]], bool], se
         end = time.monotonic() + seconds
         while True:
             accounts = await store.status.accounts()
-            live.update(accounts_view(accounts))
+            live.update(AccountsTable(accounts))
             if done(accounts):
                 return accounts
             if time.monotonic() > end:

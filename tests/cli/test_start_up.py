@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SLOW = {
     *("aio_pika", "aiormq", "aiosmtplib", "authlib", "charset_normalizer", "dns", "httpcore", "httpx", "icalendar"),
     *("imapclient", "jinja2", "joserfc", "mailparser", "nh3", "opentelemetry", "prometheus_client", "requests"),
-    *("selectolax", "starlette", "structlog", "tnefparse", "tomllib", "uvicorn", "yarl", "rich.live", "rich.progress"),
+    *("selectolax", "starlette", "structlog", "tnefparse", "uvicorn", "yarl", "rich.live", "rich.progress"),
 }
 """What no command needs that only reads the database."""
 
@@ -49,7 +49,7 @@ def test_the_help_loads_nothing_of_ours() -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("status", "--json"), {"access", "mail", "readers"}),
+        (("status", "--json"), {"access", "readers"}),
         (("user", "list", "--json"), {"ledger", "mail", "readers", "admin"}),
         (("contact", "list", "--json"), {"mail", "readers", "admin"}),
         (("emails", "kim@customer.example", "--viewer", ANNA, "--json"), {"admin"}),
@@ -63,5 +63,5 @@ def test_a_command_loads_the_parts_of_the_store_that_it_uses(
     without_broker = {name: value for name, value in deployment.environment.items() if "RABBITMQ" not in name}
     code, modules = loaded(*arguments, **without_broker)
     assert code == 0
-    assert {part for part in parts if f"services.store.{part}" in modules} == set()
-    assert not modules & SLOW
+    assert sorted(part for part in parts if f"services.store.{part}" in modules) == []
+    assert sorted(modules & SLOW) == []

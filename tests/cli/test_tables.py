@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from schemas.accounts import AccountState
-from services.cli.operations import status_view
+from services.cli.overview.status_view import StatusView
 from services.cli.terminal import output
 from services.store import AccountStatus
 from services.store.core.documents import now
@@ -51,7 +51,7 @@ def test_headings_of_the_status_stay_whole(width: int) -> None:
     page = io.StringIO()
     queues = {f"matcher.{'record-changed.' * 5}live": Depth()}
     overview = Overview(accounts=[], queues=queues, dead_letters=0, pollers=1)
-    Console(file=page, width=width).print(status_view.view(overview))
+    Console(file=page, width=width).print(StatusView(overview))
     for word in ("queue", "ready", "in", "progress", "consumers"):
         assert word in page.getvalue().split(), page.getvalue()
 
@@ -73,5 +73,5 @@ def test_the_first_number_is_that_of_active_accounts() -> None:
     assert overview.oldest == lines[0].oldest_unfinished
     assert overview.stages == {"poller": 0}
     page = io.StringIO()
-    Console(file=page, width=80).print(status_view.view(overview))
+    Console(file=page, width=80).print(StatusView(overview))
     assert page.getvalue().startswith("no poller is running: mail waits")

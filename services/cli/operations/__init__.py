@@ -1,1 +1,1 @@
-"""Commands for operators: status, queues, ledger, dead letters, doctor, run, setup."""
+"""Commands for operators: ledger, dead letters, doctor, run, setup."""

@@ -53,7 +53,7 @@ def test_the_help_loads_neither_database_nor_broker() -> None:
 def test_a_command_builds_only_the_models_that_it_uses() -> None:
     """Validators of more than a hundred models would take a quarter of the time in which a command starts."""
     look = """
-import services.cli.operations.status
+import services.cli.overview.status
 from schemas.base import Contract
 from services.cli.results.base import Result
 models = [*Contract.__subclasses__(), *Result.__subclasses__()]

@@ -56,7 +56,7 @@ def test_every_reason_that_blocks_an_account_is_explained() -> None:
 
 def test_every_column_of_the_queues_is_named() -> None:
     """The page names the columns of ``leadmail status`` as the command prints them."""
-    source = (ROOT / "services/cli/operations/status_view.py").read_text(encoding="utf-8")
+    source = (ROOT / "services/cli/overview/status_view.py").read_text(encoding="utf-8")
     (columns,) = re.findall(r"for column in \(([^)]*)\)", source)
     section = PAGE.partition("## Queues")[2].partition("\n## ")[0]
     assert [name for name in re.findall(r'"([^"]+)"', columns)[1:] if f"`{name}`" not in section] == []

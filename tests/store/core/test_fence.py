@@ -85,8 +85,8 @@ def fenced(store: Store) -> set[str]:
     """
     return {
         f"{subject}.{name}"
-        for subject in dir(store)
-        if isinstance(inspect.getattr_static(store, subject), cached_property) and not subject.startswith("_")
+        for subject in dir(Store)
+        if isinstance(inspect.getattr_static(Store, subject), cached_property) and not subject.startswith("_")
         for name, method in inspect.getmembers(type(getattr(store, subject)), inspect.isfunction)
         if not name.startswith("_") and "lease" in inspect.signature(method).parameters
     } - {"leases.release", "account_tokens.save"}

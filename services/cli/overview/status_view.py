@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from schemas.accounts import AccountState
-from schemas.ledger import RowState
+from services.cli.overview.accounts_table import AccountsTable
 from services.cli.results import status as results
 from services.cli.terminal.output import longest_word
 from services.mailbox import advice
-from services.usecases.overview import FINAL_LABELS, Overview, backfill_progress, progress
+from services.usecases.overview import Overview, progress
 from services.usecases.stages import is_waiting_queue
 from services.wording import age, plural
 
 if TYPE_CHECKING:
     from services.store import AccountStatus
 
-_ALWAYS = (RowState.ATTACHED, RowState.UNMATCHED)
+_FEWEST = 5
+"""The least lines that the accounts get, and the most that those with repeated Message-IDs get."""
 
 
-def view(overview: Overview, left: Mapping[str, float] | None = None) -> RenderableType:
-    """Return all tables; ``left`` has the seconds left of each account's backfill, if known."""
+class StatusView:
+    """All tables. ``lines`` is how many there are on the screen: accounts give way to the rest."""
+
+    def __init__(
+        self,
+        overview: Overview,
+        left: Mapping[str, float] | None = None,
+        *,
+        above: Sequence[RenderableType] = (),
+        lines: int | None = None,
+    ) -> None:
+        self._overview, self._left, self._lines = overview, left, lines
+        self._above = (*above, _head(overview), _stages_view(overview.stages), Text())
+        self._below = (*_repeated_view(overview.accounts), Text(), _queues_view(overview))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Render the accounts in the lines that the rest leaves."""
+        lines = None
+        if self._lines is not None:
+            rest = console.render_lines(Group(*self._above, *self._below), options.reset_height())
+            lines = max(_FEWEST, self._lines - len(rest))
+        yield from self._above
+        yield AccountsTable(self._overview.accounts, self._left, lines=lines)
+        yield from self._below
+
+
+def _head(overview: Overview) -> Text:
+    """Return the oldest unfinished copy, and what hinders the deployment."""
     oldest = (
         "nothing is unfinished"
         if overview.oldest is None
@@ -51,15 +76,7 @@ def view(overview: Overview, left: Mapping[str, float] | None = None) -> Rendera
             f"\nRabbitMQ accepts no messages, so all processing waits. Active alarms: {', '.join(overview.alarms)}",
             style="red",
         )
-    return Group(
-        head,
-        _stages_view(overview.stages),
-        Text(),
-        accounts_view(overview.accounts, left),
-        *_repeated_view(overview.accounts),
-        Text(),
-        _queues_view(overview),
-    )
+    return head
 
 
 def _stages_view(stages: Mapping[str, int]) -> Text:
@@ -68,51 +85,18 @@ def _stages_view(stages: Mapping[str, int]) -> Text:
     return Text("replicas: ") + Text("   ").join(parts)
 
 
-def accounts_view(accounts: list[AccountStatus], left: Mapping[str, float] | None = None) -> RenderableType:
-    """Return the accounts with their backfills."""
-    if not accounts:
-        return Text("No account is connected yet. Connect one with `leadmail account add`.", style="dim")
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    grid.add_column("account", overflow="fold", min_width=len("account"))
-    grid.add_column("", no_wrap=True)
-    grid.add_column("messages", no_wrap=True, justify="right")
-    grid.add_column("backfill", no_wrap=True)
-    # Rare states get a column only if they occur, so that the rest fits into 80 columns.
-    states = [state for state in FINAL_LABELS if state in _ALWAYS or any(one.counts.get(state) for one in accounts)]
-    for state in states:
-        grid.add_column(FINAL_LABELS[state].replace(" ", "\n"), justify="right", no_wrap=True)
-    for one in accounts:
-        done, total = progress(one)
-        grid.add_row(
-            one.account.address,
-            ProgressBar(total=max(total, 1), completed=done if total else 0, width=12),
-            f"{done:,}/{total:,}",
-            _word(one, (left or {}).get(one.account.id)),
-            *(f"{one.counts.get(state, 0):,}" for state in states),
-        )
-    return grid
-
-
 def _repeated_view(accounts: list[AccountStatus]) -> list[Text]:
-    """Return one line per mailbox in which different mails carry one Message-ID."""
-    return [
+    """Return one line per mailbox in which different mails carry one Message-ID, of the first few."""
+    repeated = [one for one in accounts if one.repeated_ids]
+    lines = [
         Text(
             f"{one.account.address}: {plural(one.repeated_ids, 'Message-ID is', 'Message-IDs are')} carried by different mails",
             style="yellow",
         )
-        for one in accounts
-        if one.repeated_ids
+        for one in repeated[:_FEWEST]
     ]
-
-
-def _word(one: AccountStatus, left: float | None) -> Text:
-    """Return the progress of the newest backfill, or why the account is stopped."""
-    state = one.account.state
-    if state is AccountState.ACTIVE:
-        hindered = f"; {one.account.trouble.code}" if one.account.trouble else ""
-        return Text(backfill_progress(one, left) + hindered, style="yellow" if hindered else "")
-    style = "red" if state is AccountState.BLOCKED else "yellow"
-    return Text(state.value + (f": {one.account.reason}" if one.account.reason else ""), style=style)
+    more = len(repeated) - len(lines)
+    return [*lines, Text(f"and in {plural(more, 'more mailbox', 'more mailboxes')}", style="yellow")] if more else lines
 
 
 def _queues_view(overview: Overview) -> RenderableType:

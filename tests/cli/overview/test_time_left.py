@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from schemas.ledger import Epoch, EpochState, RowState
-from services.cli.operations.status_view import accounts_view
+from services.cli.overview.accounts_table import AccountsTable
 from services.store import AccountStatus
 from services.usecases.time_left import TimeLeftEstimator
 from tests.factories import account
@@ -59,6 +59,6 @@ def test_it_is_shown_beside_an_open_backfill(state: EpochState, shown: bool) -> 
     )
     console = Console(width=160)
     with console.capture() as capture:
-        console.print(accounts_view([one], {ACCOUNT: 200.0}))
+        console.print(AccountsTable([one], {ACCOUNT: 200.0}))
     assert ("enumerating, 3 min left" in capture.get()) is shown
     assert ("left" in capture.get()) is shown

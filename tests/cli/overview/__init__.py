@@ -1,0 +1,1 @@
+"""The operator's overview: ``leadmail status``."""
