@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -9,30 +10,33 @@ if TYPE_CHECKING:
     from services.mailbox.imap import ImapSession
     from services.poller.sync.live_sync import LiveSync
 
-CHECK_RATE, EVENT_RATE, SENT_RATE = 3.25, 1.25, 0.5
-"""Commands a second in the long run, of checks, of events, and of the connection that idles on Sent: together at most 5."""
-BURST = 40.0
-"""Commands at once."""
+WATCH_RATE, EVENT_RATE, SENT_RATE = 4.5, 1.25, 0.5
+"""Commands a second in the long run: of checks and events together, of events, and of the connection that idles on Sent.
+
+Checks have what events leave, which is 3.25 at least. An account costs at most 5.
+"""
+BURST = 54.0
+"""Commands at once: what a round of 12 seconds may take."""
 
 
 class CommandPace:
     """A bucket of tokens, one for each command. Commands that brought mail fill it up."""
 
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+    __slots__ = ("_at", "_burst", "_clock", "_rate", "_tokens")
 
-    def __init__(self, rate: float, burst: float | None = None) -> None:
-        self._rate, self._burst = rate, BURST if burst is None else burst
-        self._tokens, self._at = self._burst, monotonic()
+    def __init__(self, rate: float, *, clock: Callable[[], float] = monotonic) -> None:
+        self._rate, self._burst, self._clock = rate, BURST, clock
+        self._tokens, self._at = self._burst, clock()
 
     def spend(self, commands: int) -> None:
         """Note commands that were sent and brought nothing."""
-        moment = monotonic()
+        moment = self._clock()
         self._tokens = min(self._burst, self._tokens + (moment - self._at) * self._rate) - commands
         self._at = moment
 
     def refill(self) -> None:
         """Note that the commands brought mail: the next ones wait for nothing."""
-        self._tokens, self._at = self._burst, monotonic()
+        self._tokens, self._at = self._burst, self._clock()
 
     @property
     def room(self) -> int:
@@ -53,17 +57,18 @@ class PacedBlock:
     Idle mailboxes wait in such a block, and a generator would take four times the memory.
     """
 
-    __slots__ = ("_commands", "_live", "_mails", "_pace", "_session")
+    __slots__ = ("_commands", "_live", "_mails", "_paces", "_session")
 
-    def __init__(self, pace: CommandPace | None, session: ImapSession, live: LiveSync) -> None:
-        """Without a ``pace``, nothing is noted."""
-        self._pace, self._session, self._live = pace, session, live
+    def __init__(self, paces: tuple[CommandPace, ...], session: ImapSession, live: LiveSync) -> None:
+        """Each of ``paces`` bounds these commands."""
+        self._paces, self._session, self._live = paces, session, live
 
     def __enter__(self) -> None:
         self._commands, self._mails = self._session.commands, self._live.taken
 
     def __exit__(self, *_: object) -> None:
-        if self._pace is not None and self._live.taken > self._mails:
-            self._pace.refill()
-        elif self._pace is not None:
-            self._pace.spend(self._session.commands - self._commands)
+        for pace in self._paces:
+            if self._live.taken > self._mails:
+                pace.refill()
+            else:
+                pace.spend(self._session.commands - self._commands)

@@ -60,8 +60,8 @@ class FolderCheck:
             if folder.id in hints or (status is not None and self._sync.differs(folder, status)):
                 changed.append(folder.id)
         unmarked = [one for one in self._context.selected if one.id not in changed and self._sync.unmarked(one)]
-        compared = [] if everything else [folder.id for folder in self._rounds.to_compare(unmarked, room // 3)]
         rest = [one for one in others if one.raw_name not in statuses and one.id not in changed]
+        compared = [] if everything else [one.id for one in self._rounds.to_compare(unmarked, rest, room)]
         left = [one for one in rest if one.id not in compared]
         for folder in self._to_ask(left, room - 2 * len(compared), everything=everything):
             answer = await self._sync.status(folder)

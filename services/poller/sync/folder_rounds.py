@@ -135,15 +135,20 @@ class FolderRounds:
         due = [folder for folder in folders if now - self.turns[folder.id].asked >= self.seconds(folder)]
         return self.first(due, room)
 
-    def to_compare(self, folders: Sequence[Folder], room: int) -> list[Folder]:
-        """Return at most ``room`` folders whose flags should be compared: an even share of them in each round.
+    def to_compare(self, folders: Sequence[Folder], asked: Iterable[Folder], room: int) -> list[Folder]:
+        """Return folders whose flags should be compared, which takes two commands of each: an even share of them in each round.
 
-        All of them have their turn within ``SLOW`` rounds while the mailbox is in use, and within ``QUIETEST`` while it is not.
+        All of them have their turn within ``SLOW`` rounds while the mailbox is in use, and within ``QUIETEST`` while it is not, as
+        far as ``room`` for commands allows; otherwise busy ones wait a round longer. It tells of new mail, too, so only folders of
+        ``asked`` that changed within hours keep turns of their own, up to an eighth of the room.
         """
         turns, now = self.turns, self._clock()
-        share = min(room, ceil(len(folders) * self.poll / self._pause(self._changed, SLOW * self.poll)))
+        lively = (folder for folder in asked if self.seconds(folder) < QUIETEST * self.poll)
+        left = (room - len(self.to_ask(lively, room // 8))) // 2
+        share = min(left, ceil(len(folders) * self.poll / self._pause(self._changed, SLOW * self.poll)))
         waiting = sorted(folders, key=lambda folder: turns[folder.id].compared)
-        busy = [one for one in waiting if now - turns[one.id].compared >= SLOW * self.poll and self.is_busy(one)]
+        late = now - (SLOW + 1) * self.poll
+        busy = [one for one in waiting if turns[one.id].compared <= late and self.is_busy(one)]
         chosen = {one.id: one for one in [*busy[: share - share // 4], *waiting]}
         return list(chosen.values())[:share]
 

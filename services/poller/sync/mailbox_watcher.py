@@ -17,7 +17,7 @@ from services.mailbox.imap import (
 )
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
-from services.poller.sync.command_pace import CHECK_RATE, EVENT_RATE, CommandPace, PacedBlock
+from services.poller.sync.command_pace import EVENT_RATE, WATCH_RATE, CommandPace, PacedBlock
 from services.poller.sync.folder_check import FolderCheck
 from services.poller.sync.folder_rounds import NO_IDS, FolderRounds
 from services.poller.sync.folder_snapshot import FolderSnapshot
@@ -59,7 +59,7 @@ class MailboxWatcher:
         self._wake = wake
         self._idles = idles and "IDLE" in session.capabilities and self.rounds.idle_works
         self._leave = leave
-        self._event_pace, self._check_pace = CommandPace(EVENT_RATE), CommandPace(CHECK_RATE)
+        self._event_pace, self._pace = CommandPace(EVENT_RATE), CommandPace(WATCH_RATE)
         self._checked = checked
 
     async def run(self) -> None:
@@ -76,8 +76,9 @@ class MailboxWatcher:
         starting: frozenset[str] | None = None
         everything = True
         while True:
+            paces = (self._pace,) if starting == NO_IDS else ()
             self._wake.clear()
-            with self._paced(self._check_pace if starting == NO_IDS else None):
+            with self._paced(*paces):
                 await self.check(everything=everything)
             unknown = frozenset(folder.id for folder in self.rounds.unknown(self._context.selected))
             starting = (unknown if starting is None else starting & unknown) or NO_IDS
@@ -90,11 +91,11 @@ class MailboxWatcher:
             everything = False
             end = monotonic() + (AT_ONCE if starting else self._pause_seconds)
             while (left := end - monotonic()) > 0 and not self._wake.is_set():
-                with self._paced(self._event_pace):
+                with self._paced(self._event_pace, self._pace):
                     events = await self._wait(left)
                     if events is None or events.everything or events.expunged:
                         everything = everything or events is not None
-                        end = min(end, monotonic() + self._check_pace.seconds)
+                        end = min(end, monotonic() + self._pace.seconds)
                         if end <= monotonic():
                             break
                     if events is not None:
@@ -106,14 +107,14 @@ class MailboxWatcher:
     def _pause_seconds(self) -> float:
         """Seconds until the next round."""
         pause = min(SOON, self.rounds.poll) if self.folders.tracker.doubtful else self.rounds.poll
-        return max(pause, self._check_pace.seconds)
+        return max(pause, self._pace.seconds)
 
-    def _paced(self, pace: CommandPace | None) -> PacedBlock:
-        return PacedBlock(pace, self._session, self.sync.live)
+    def _paced(self, *paces: CommandPace) -> PacedBlock:
+        return PacedBlock(paces, self._session, self.sync.live)
 
     async def check(self, *, everything: bool = True) -> None:
         """Check every folder (of many, the busiest), or take one round: the folders whose turn it is."""
-        await self.folders.check(everything=everything, room=self._check_pace.room, idles=self._idles)
+        await self.folders.check(everything=everything, room=self._pace.room, idles=self._idles)
 
     async def _wait(self, seconds: float) -> MailboxEvents | None:
         """Keep the folder open where new mail arrives, and wait for events. Returns None if it changed while another was open."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
@@ -16,19 +19,19 @@ from services.mailbox.imap import ConnectionLostError, ImapSession, Wakeup, conn
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.backfill import Backfill
-from services.poller.sync.command_pace import CHECK_RATE
+from services.poller.sync.command_pace import BURST, WATCH_RATE, CommandPace
 from services.poller.sync.folder_rounds import ROOM, UNANSWERED, FolderRounds
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.sent_watcher import SentWatcher
 from services.runtime.tasks import cancel_and_wait
-from testbed.servers.scripted import Dialect, ScriptedServer
+from testbed.servers.scripted import Call, Dialect, ImapFault, ScriptedServer
 from testbed.servers.scripted.dialects import FULL
 from testbed.servers.scripted.faults import SendRaw
 from testbed.servers.scripted.mailbox import ScriptedMailbox
 from tests.poller.conftest import POLICY
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
 from tests.poller.imap_proxy import proxy
-from tests.poller.sync.test_folder_rounds import POLL, Clock
+from tests.poller.sync.test_folder_rounds import AROUND, POLL, Clock
 
 STRANGER = "stranger@else.test"
 PLAIN = FULL.without("CONDSTORE", "QRESYNC", "ENABLE", "LIST-STATUS")
@@ -129,10 +132,13 @@ async def running(*tasks: asyncio.Task[None]) -> AsyncIterator[None]:
 
 
 async def rounds_until(watch: MailboxWatcher, clock: Clock, condition: Callable[[], object], *, most: int = 100) -> int:
-    """Take rounds until a condition holds; returns how many."""
+    """Take rounds with the room that the pace gives until a condition holds; returns how many."""
+    pace = CommandPace(WATCH_RATE, clock=clock)
     for count in range(1, most + 1):
         clock.now += POLL
-        await watch.check(everything=False)
+        before = watch._session.commands
+        await watch.folders.check(everything=False, room=pace.room, idles=True)
+        pace.spend(AROUND + watch._session.commands - before)
         result = condition()
         if asyncio.iscoroutine(result):
             result = await result
@@ -189,7 +195,59 @@ async def test_without_it_a_busy_folder_is_asked_about_in_each_round(
         assert await rounds_until(watch, clock, partial(noticed, context, "F20", count)) == 1
     scripted.add(mail(STRANGER), "Sent")
     assert await rounds_until(watch, clock, partial(noticed, context, "Sent", 1)) == 1
-    assert scripted.calls.total() - before <= 4 * CHECK_RATE * POLL
+    assert scripted.calls.total() - before <= 4 * WATCH_RATE * POLL
+
+
+@dataclass
+class Turns(ImapFault):
+    """Notes when the server is asked about each folder; no fault at all."""
+
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.at = defaultdict[bytes, list[float]](list)
+
+    async def before(self, call: Call) -> bool:
+        """Note it."""
+        self.at[call.folder].append(self.clock.now)
+        return False
+
+    def longest(self, since: float) -> dict[bytes, float]:
+        """Return the longest pause of each folder."""
+        return {
+            name: max(later - one for one, later in pairwise([since, *times, self.clock.now]))
+            for name, times in self.at.items()
+        }
+
+
+@pytest.mark.parametrize("dialect", [FULL.without("LIST-STATUS")], indirect=True)
+async def test_of_hundreds_of_folders_each_has_its_turn(
+    context: AccountContext,
+    scripted: ScriptedMailbox,
+    watch: MailboxWatcher,
+    clock: Clock,
+) -> None:
+    """One that is in use in each round, quiet ones within minutes, for few commands a second."""
+    for number in range(50, 600):
+        scripted.create(f"F{number}")
+    await watch.check()
+    while watch.rounds.unknown(context.selected):
+        await watch.check(everything=False)
+    turns, since, before = Turns("STATUS", clock=clock), clock.now, scripted.calls.total()
+    scripted.faults.append(turns)
+    rounds = 45
+
+    def mail_comes() -> bool:
+        scripted.add(mail(STRANGER), "F20")
+        return clock.now - since >= rounds * POLL
+
+    assert await rounds_until(watch, clock, mail_comes) == rounds
+    longest = turns.longest(since)
+    assert longest.keys() >= {folder.raw_name for folder in context.selected} - {b"INBOX", b"F20"}
+    assert longest[b"Sent"] == POLL
+    assert max(longest.values()) <= 8 * 60
+    assert context.folders[folder_id(b"F20")].live_next == rounds + 1
+    assert scripted.calls.total() - before <= WATCH_RATE * (clock.now - since) + BURST
 
 
 @pytest.mark.parametrize("dialect", [FULL.without("LIST-STATUS"), PLAIN], ids=["CONDSTORE", "plain"], indirect=True)
@@ -220,18 +278,22 @@ async def test_flags_of_all_folders_follow_within_a_minute_without_condstore(
     watch: MailboxWatcher,
     clock: Clock,
 ) -> None:
-    """In 50 folders while the mailbox is in use, at few commands a second."""
+    """In 100 folders while the mailbox is in use, at few commands a second."""
+    for number in range(50, 100):
+        scripted.create(f"F{number}")
+        scripted.add(mail(STRANGER), f"F{number}")
     await walk(world, context, watch)
     await watch.check()
-    for number in range(50):
+    await watch.check()
+    for number in range(100):
         scripted.flag([1], add=[r"\Flagged"], folder=f"F{number}")
     before, since = scripted.calls.total(), clock.now
 
     async def all_of_them() -> bool:
-        return len(await flags(world, context)) == 50
+        return len(await flags(world, context)) == 100
 
     assert await rounds_until(watch, clock, all_of_them) * POLL <= 60
-    assert scripted.calls.total() - before <= CHECK_RATE * (clock.now - since) + 40
+    assert scripted.calls.total() - before <= WATCH_RATE * (clock.now - since) + BURST
 
 
 @pytest.mark.parametrize("dialect", [PLAIN], indirect=True)
