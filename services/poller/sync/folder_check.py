@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from schemas.ledger import Folder
 from services.mailbox.imap import ImapSession, Listed, primary
 from services.poller.copies.account_context import AccountContext
@@ -93,6 +95,7 @@ class FolderCheck:
         if everything:
             return self._rounds.first(folders, ROOM)
         never = self._rounds.unknown(folders)
-        missed = [folder for folder in folders if folder.id in self._context.missed and folder not in never]
-        known = [folder for folder in folders if folder not in never and folder not in missed]
-        return [*missed, *never[:ROOM], *self._rounds.to_ask(known, room)]
+        known = [folder for folder in folders if self._rounds.turns[folder.id].asked > -inf]
+        missed = [folder for folder in known if folder.id in self._context.missed]
+        rest = [folder for folder in known if folder.id not in self._context.missed]
+        return [*missed, *never[:ROOM], *self._rounds.to_ask(rest, room)]
