@@ -6,7 +6,15 @@
 """
 
 from schemas.bounces.prose import lost_addresses, reason_in_words, returned_id, transcript
-from schemas.bounces.rule import MOST, RETURNED, BounceHeader, BounceRecipients, find_failures, names_recipients
+from schemas.bounces.rule import (
+    MOST,
+    RETURNED,
+    BounceHeader,
+    BounceRecipients,
+    find_failures,
+    is_title,
+    names_recipients,
+)
 from schemas.bounces.status import MEDIA_TYPES, READ, code_of
 
 __all__ = [
@@ -18,6 +26,7 @@ __all__ = [
     "BounceRecipients",
     "code_of",
     "find_failures",
+    "is_title",
     "lost_addresses",
     "names_recipients",
     "reason_in_words",

@@ -21,10 +21,27 @@ _COPY_BEGINS = re.compile(
 )
 _ALONE = re.compile(
     rf"^(?:[^\S\n]|[>*<\"'(-])*+({ADDRESS})[>\"')]*"
-    rf"(?:[^\S\n]*[:,;.](?:[^\S\n].*)?|[^\S\n].{{0,40}}|)$|[:)]\s*<?({ADDRESS})>?[^\S\n]*\)?$",
+    rf"(?:[^\S\n]*[:,;.](?:[^\S\n].*)?|[^\S\n][^@\n]{{0,40}}|)$|[:)]\s*<?({ADDRESS})>?[^\S\n]*\)?$",
     re.MULTILINE,
 )
 """An address that begins a line, or ends one after a label."""
+_MEANT = re.compile(
+    rf"\b(?:(?:mail|message|delivery|delivered|delivering|deliverable|addressed|sent) to|was addressed,|recipients?|mailbox|user)"
+    rf":?\s{{1,4}}[<\"']?({ADDRESS})",
+    re.IGNORECASE,
+)
+"""An address in a sentence that says whom the mail was for."""
+_CONTACT = re.compile(
+    rf"(?:\b(?:contact(?:ing)?|assistance|help|questions?|support|write to|reply to|e-?mailing(?: to)?|e-?mail us|try|if|"
+    rf"send (?:an? )?(?:e-?mail|mail|message) to|kontaktieren|wenden|contacter|contactar)"
+    rf"(?:[^.\n@]{{0,60}}?[ <(\"']|:?\s{{1,4}}[<\"']?)|^from )({ADDRESS})",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""An address that a bounce advises to write to, or where it says that the mail came from."""
+_WITHOUT_DOMAIN = re.compile(
+    r"\bfollowing\b[^\n@]{0,80}[:-][^\S\n]*\n\s{0,8}[\w.+-]{1,64}(?:[^\S\n]{2}|[^\S\n]?\n)", re.IGNORECASE
+)
+"""That a bounce names its recipients as the other system's users: the addresses in the rest of it are others."""
 POSTPONED = re.compile(
     r"postponed|will (?:continue|keep|be) (?:to )?(?:try|retr)|not yet been delivered|has not been delivered[^.]{0,80} (?:after|for) ",
     re.IGNORECASE,
@@ -73,15 +90,20 @@ def head(text: str) -> str:
 def lost_addresses(above: str, others: Iterable[str]) -> list[str]:
     """Return the addresses that an older bounce's prose names in its ``head``.
 
-    Those that stand alone on a line are meant; where there is none, any will do that is not one of ``others``, the
-    addresses of who writes and who is written to.
+    Those that stand alone on a line are meant; where there is none, those of whom a sentence says so; where there is none either,
+    any will do that is not one of ``others``, the addresses of who writes and who is written to, nor one to ask for help.
     """
     known = set(others)
     without_to = "\n".join(line for line in above.split("\n") if not _TO.match(line))
-    alone = [found[1] or found[2] for found in _ALONE.finditer(without_to)]
-    for specs in (alone, SPEC.findall(without_to), SPEC.findall(above)):
-        lost = [spec for spec in specs if spec.lower() not in known and not DAEMON.match(spec)]
-        if lost:
+    without_help = _CONTACT.sub(" ", without_to)
+    alone = [found[1] or found[2] for found in _ALONE.finditer(without_help)]
+    if lost := [spec for spec in alone if spec.lower() not in known and not DAEMON.match(spec)]:
+        return lost
+    if _WITHOUT_DOMAIN.search(without_to) is not None:
+        return []
+    known.update(found[1].lower() for found in _CONTACT.finditer(without_to))
+    for specs in (_MEANT.findall(without_help), SPEC.findall(without_help), SPEC.findall(above)):
+        if lost := [spec for spec in specs if spec.lower() not in known and not DAEMON.match(spec)]:
             return lost
     return []
 

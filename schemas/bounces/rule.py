@@ -21,15 +21,22 @@ _SUBJECT = re.compile(
     r"mail (?:system )?(?:delivery )?(?:failed|failure|system|error|warning)|rejected mail|unknown user|user unknown|"
     r"delayed \d+ (?:hour|day)|delayed mail|error sending your mail|processing error|unzustellbar|non remis|pas pu être|"
     r"no se pudo entregar|no se ha podido entregar|メールエラー|送信エラー|配信できません|传输失败|退信|"
-    r"errors from |delivery to .{1,80} failed",
+    r"errors from |delivery to .{1,80} failed|failed mail\b",
     re.IGNORECASE,
 )
+_NO_REPLY = re.compile(r"(?:no|do[-_.]?not)[-_.]?reply(?![a-z])", re.IGNORECASE)
+"""An address that takes no answers, by its name."""
 _DELAYED = re.compile(
     r"delay|still (?:being )?(?:retr|queued|trying)|not yet been|warning: (?:could|message)|will (?:be |keep )?(?:retr|try)",
     re.IGNORECASE,
 )
 _READ = 2_000
 """Characters of a bounce's words in which it says that a mail failed."""
+
+
+def is_title(subject: str) -> bool:
+    """Whether a subject says that a mail is a bounce."""
+    return _SUBJECT.search(subject) is not None
 
 
 class BounceHeader(NamedTuple):
@@ -63,16 +70,23 @@ class BounceHeader(NamedTuple):
     @property
     def announced(self) -> bool:
         """Whether the header says that it is a bounce, so that its words count without a notification."""
-        return _SUBJECT.search(self.subject) is not None or "report-type=delivery-status" in self.content_type
+        return is_title(self.subject) or "report-type=delivery-status" in self.content_type
+
+    @property
+    def unattended(self) -> bool:
+        """Whether a provider may have written it that names itself only as one who takes no answers."""
+        return not self.automatic and any(map(_NO_REPLY.match, self.senders)) and is_title(self.subject)
 
     def head(self, text: str) -> str:
         """Return the words of a mail that may say of a failure; empty if no words make it a bounce."""
-        return prose.head(text) if self.automatic or self.report or self.failed else ""
+        return prose.head(text) if self.automatic or self.report or self.failed or self.unattended else ""
 
 
-def names_recipients(header: BounceHeader) -> bool:
-    """Whether the words of a mail without a notification may make it a bounce."""
-    return bool(header.failed) or (header.automatic and (header.announced or header.daemon))
+def names_recipients(header: BounceHeader, *, returns: bool) -> bool:
+    """Whether the words of a mail without a notification may make it a bounce; ``returns``: a mail is attached to it."""
+    if header.failed or (header.automatic and (header.announced or header.daemon)):
+        return True
+    return returns and not header.report and (header.automatic or header.unattended)
 
 
 class BounceRecipients(NamedTuple):
@@ -99,13 +113,16 @@ class BounceRecipients(NamedTuple):
         return not (self.complete and self.about and (self.about | self.others).issubset(to_and_cc))
 
 
-def find_failures(header: BounceHeader, above: str, reports: Iterable[bytes]) -> BounceRecipients | None:
+def find_failures(
+    header: BounceHeader, above: str, reports: Iterable[bytes], *, returns: bool
+) -> BounceRecipients | None:
     """Return who was not reached; None if the mail is no bounce.
 
     Args:
         header: what its header says.
         above: its words (see ``BounceHeader.head``).
         reports: the contents of its delivery status notifications. They count in a report or an automatic mail only.
+        returns: whether a mail, or its header, is attached to it. Then words that only a mail system says are enough.
     """
     read = [status.read_status(one) for one in reports] if header.report or header.automatic else []
     recipients = [one for each in read for one in each.failures]
@@ -113,9 +130,9 @@ def find_failures(header: BounceHeader, above: str, reports: Iterable[bytes]) ->
     final = [one for one in recipients if one.final]
     failed = [*(one.address for one in final if one.address), *header.failed]
     if not failed and not (read and not (actions and actions <= status.DELIVERED)):
-        if read or not header.automatic:
+        if read or not names_recipients(header, returns=returns):
             return None
-        if not header.announced and not (header.daemon and prose.FAILED.search(above[:_READ])):
+        if not (header.automatic and header.announced) and not prose.FAILED.search(above[:_READ]):
             return None
     delayed = bool(actions) and not final
     if not failed and not actions:

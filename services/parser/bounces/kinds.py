@@ -39,6 +39,12 @@ _SOFT_CODES = re.compile(r"5\.(?:1\.[78]|2\.[23]|3\.[145]|4\.[67]|6\.\d|7\.(?!(?
 _DATA = re.compile(r"in reply to (?:end of )?data\b|after end of data|^>>> data\r?\n<<< 5|^data$", re.MULTILINE)
 """That the mail was refused, not its recipient: who is unknown is said in reply to RCPT (RFC 5321 section 3.3); some filters
 of recipients, not least those of Japanese mobile providers, call them unknown when they have read the mail."""
+_NO_RECIPIENT = re.compile(r"^<<< 5\d\d [^\n]{0,20}\bno valid recipient", re.MULTILINE)
+"""All were refused at RCPT, although the answer was read after DATA had been sent (RFC 2920 section 3.1)."""
+_ONLY_REJECTED = re.compile(
+    r"\W*5\d\d(?: 5\.[01]\.\d)?[\s.:]*(?:recipient |address |recipient address |mailbox )?rejected\W*"
+)
+"""A refusal of nothing but the address."""
 _SENDER = re.compile(r"(?:after|in reply to) mail from\b|my name was rejected")
 _OF_ADDRESS = re.compile(r"\b5\.1\.(?:[1-6]|10|351)\b")
 _SAID = re.compile(r"\bsaid: |unknown address error (?=\d)")
@@ -58,13 +64,17 @@ def kind_of(status: str, *said: str, final: bool, text: str = "") -> BounceKind:
     dialogue = text[:_DIALOGUE].lower()  # patterns of lower case search several times as fast
     if _SENDER.search(dialogue) is not None:
         return "soft"
-    if _DATA.search(dialogue) is not None and _OF_ADDRESS.search(f"{status} {said[0]}") is None:
+    refused = _DATA.search(dialogue) is not None and _NO_RECIPIENT.search(dialogue) is None
+    if refused and _OF_ADDRESS.search(f"{status} {said[0]}") is None:
         return "soft"
     for each in said:
         whole = each[:_LONG_ENOUGH].lower()
         remote = _SAID.search(whole)
         for words in (whole[remote.end() :], whole) if remote else (whole,):
-            if (kind := _told(_ADDRESS.sub(" ", words), status)) is not None:
+            plain, addresses = _ADDRESS.subn(" ", words)
+            if addresses and _ONLY_REJECTED.fullmatch(plain) is not None:
+                return "hard"
+            if (kind := _told(plain, status)) is not None:
                 return kind
     return "hard" if status in _HARD_CODES else "soft"
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from schemas.bounces import (
     MEDIA_TYPES,
     READ,
+    RETURNED,
     BounceHeader,
     code_of,
     find_failures,
@@ -76,7 +77,7 @@ def read_bounce(
     if header.automatic and not header.report and not lost_addresses(above, header.people):
         leaves = _wrapped_report(leaves) or leaves
     reports = [part.content(diagnostics) for part in leaves if part.media_type in MEDIA_TYPES]
-    failures = find_failures(header, above, reports)
+    failures = find_failures(header, above, reports, returns=any(part.media_type in RETURNED for part in leaves))
     if failures is None:
         return None
     worst = next(iter(failures.recipients), None)
@@ -102,7 +103,7 @@ def _wrapped_report(leaves: Sequence[Part]) -> list[Part]:
     """Return the leaves of a report that a gateway attached to a mail of its own; none if there is no such thing."""
     quiet = Diagnostics()
     for part in leaves:
-        if part.media_type == "message/rfc822" and b"delivery-status" in part.raw[part.start : part.end]:
+        if part.media_type == "message/rfc822" and b"delivery-status" in part.raw[part.start : part.end].lower():
             report = read_structure(part.content(quiet)[:READ], quiet)
             return report.children if report.media_type == "multipart/report" else []
     return []

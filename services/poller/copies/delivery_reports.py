@@ -105,13 +105,13 @@ async def _ask(
 def _chosen(header: BounceHeader, parts: Sequence[BodyPart]) -> Chosen:
     """Return which parts to read of a bounce: none of a mail that is no bounce by its header and its parts."""
     reports = [part for part in parts if part.media_type in MEDIA_TYPES and not part.wrapped][:MOST_REPORTS]
-    wrapped = not reports and not header.report
+    wrapped = not reports and not header.report and header.automatic
     if wrapped:  # what a gateway attached to a mail of its own
         reports = [part for part in parts if part.media_type in MEDIA_TYPES][:MOST_REPORTS]
         wrapped = bool(reports)
-    if not reports and not names_recipients(header):
-        return ()
     returned = [part for part in parts if part.media_type in RETURNED and part.wrapped == wrapped][:1]
+    if not reports and not names_recipients(header, returns=bool(returned)):
+        return ()
     plain, rich = ([one for one in parts if one.media_type == kind and not one.wrapped][:MOST_TEXTS] for kind in _TEXTS)
     texts = plain or rich
     return (
@@ -141,7 +141,8 @@ def _told(facts: HeaderFacts, header: BounceHeader, chosen: Chosen, contents: Ma
     above = header.head(text)
     if any(part.wrapped for part, *_ in chosen) and lost_addresses(above, header.people):
         reports, returned = [], b""  # the mail around the report says itself who was not reached
-    failures = find_failures(header, above, reports)
+    returns = any(part.media_type in RETURNED or part.wrapped for part, *_ in chosen)
+    failures = find_failures(header, above, reports, returns=returns)
     if failures is None:
         return facts
     participants = facts.participants | failures.about

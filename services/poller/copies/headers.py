@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from schemas.bounces import BounceHeader
+from schemas.bounces import BounceHeader, is_title
 from schemas.header import PEOPLE, WORD, named_ids, own_id, people_fields, read_addresses, unfolded, word_bytes
 
 MAX_HEADER = 512 * 1024
@@ -29,7 +29,11 @@ _MACHINE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """Headers of what mail systems write: nobody wants an answer, or it is a report, or comes from one by its name."""
-_HINTS = (b"<>", b"< >", b"/report", b"daemon", b"master", b"delivery", b"bounce")
+_NO_REPLY = re.compile(
+    rb"^from[ \t]*+:(?:[^\n]|\n[ \t]){0,300}?\b(?:no|do[-_.]?not)[-_.]?reply[^@\s<>]{0,60}@",
+    re.IGNORECASE | re.MULTILINE,
+)
+_HINTS = (b"<>", b"< >", b"/report", b"daemon", b"master", b"delivery", b"bounce", b"reply")
 _OF_BOUNCES = re.compile(
     rb"^(return-path|content-type|subject|from|x-failed-recipients)[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
@@ -96,7 +100,12 @@ def may_be_bounce(block: bytes) -> bool:
     lower = block.lower()
     if not any(hint in lower for hint in _HINTS):
         return False
-    return _MACHINE.search(lower.replace(b"\r\n", b"\n").replace(b"\r", b"\n")) is not None
+    lines = lower.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if _MACHINE.search(lines) is not None:
+        return True
+    return _NO_REPLY.search(lines) is not None and is_title(
+        _subject(_values(_OF_BOUNCES, block).get("subject", [b""])[0])
+    )
 
 
 def _values(fields: re.Pattern[bytes], block: bytes) -> dict[str, list[bytes]]:

@@ -67,6 +67,10 @@ def marks(raw: bytes) -> Classification:
         # what the other server said counts, not what ours says of the connection
         (b"5.5.0", b"no SMTP connection got far enough; host x said: 550 Unknown user", "hard", "5.5.0"),
         (b"5.5.0", b"\x1b$B%f!<%6!<$O8+$D$+$j$^$;$s\x1b(B", "hard", "5.5.0"),
+        # a refusal of the address alone, and one of the mail
+        (b"5.0.0", b"542 gone@x.example Rejected", "hard", "5.0.0"),
+        (b"5.0.0", b"550 Rejected", "soft", "5.0.0"),
+        (b"5.0.0", b"550 <gone@x.example> Rejected by content filter", "soft", "5.0.0"),
         # an address that looks like a reason is none
         (b"5.7.1", b"550 5.7.1 <user.unknown@x.example>: blocked for abuse", "soft", "5.7.1"),
         (b"5.1.1", b"550 5.1.1 <mailbox.full@x.example>: no such user", "hard", "5.1.1"),
@@ -89,6 +93,8 @@ def test_hard_and_soft_bounces_differ(status: bytes, diagnostic: bytes, kind: st
         (b"5.1.1", b"550 5.1.1 Unknown user gone@x.example (in reply to end of DATA command)", "hard"),
         (b"5.1.0", b"error after MAIL FROM:<anna@acme.example>:\r\n553 acme.example does not exist", "soft"),
         (b"5.0.0", b"Connected but my name was rejected. Remote host said: 501 Invalid domain name", "soft"),
+        # recipients were sent along with DATA, whose answer was read first
+        (b"5.7.1", b">>> DATA\r\n<<< 550 5.7.1 Unknown user\r\n<<< 554 5.5.1 Error: no valid recipients", "hard"),
     ],
 )
 def test_command_that_was_refused_counts(status: bytes, words: bytes, kind: str) -> None:
@@ -103,6 +109,9 @@ def test_report_that_a_gateway_wrapped() -> None:
     found = marks(mail(body, field, head=DAEMON))
     assert (found.bounced, found.bounce_kind, found.bounced_id) == (("gone@x.example",), "hard", "offer@acme.example")
     assert not marks(mail(body, field)).bounce
+    shouted = report(b"5.1.1").replace(b"; report-type=delivery-status", b"").replace(b"message/del", b"MESSAGE/Del")
+    body, field = multipart(b"mixed", part(shouted.replace(b"-status", b"-Status"), b"Content-Type: message/rfc822"))
+    assert marks(mail(body, field, head=DAEMON)).bounced == ("gone@x.example",)
 
 
 def test_failure_in_words_of_a_delay() -> None:

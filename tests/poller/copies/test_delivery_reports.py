@@ -135,6 +135,8 @@ WORDS = (
     + returned_mail("max@x.test"),
     b"Your mail to eve@x.test has not been delivered yet. We will continue to try.\r\n",
     b"Write to kim@x.test instead.\r\n",
+    b"Your mail could not be delivered to: <kim@x.test>\r\nFor help, write to max@x.test.\r\n",
+    b"Your mail to lou@x.test could not be delivered. Contact eve@x.test.\r\n",
 )
 SUBJECTS = ("Undelivered Mail", "=?utf-8?q?Unzustellbar?=", "Hello", "Out of office", "Delivery delayed")
 FROMS = (
@@ -142,6 +144,8 @@ FROMS = (
     "postmaster@mx.test",
     "Mail Delivery System <mailer-daemon@mx.test>",
     "news@else.test",
+    "Provider <no-reply@else.test>",
+    "do-not-reply.mail@else.test",
     "",
 )
 TYPES = (b"message/delivery-status", b"message/global-delivery-status", b"text/plain", b"MESSAGE/Delivery-Status")
@@ -328,7 +332,10 @@ def test_headers_that_people_write_are_no_bounces() -> None:
     assert may_be_bounce(b"Return-Path:\r\n <>\r\n")
     assert may_be_bounce(b"X: y\rReturn-Path: < >\rTo: me")
     assert may_be_bounce(b"Content-Type: Multipart/Report;\r\n")
+    assert may_be_bounce(b"From: Provider\r\n <no-reply@x.test>\r\nSubject: =?utf-8?q?Unzustellbar?=\r\n")
     for block in (
+        b"From: Shop <no-reply@x.test>\r\nSubject: Your order\r\n",
+        b"From: No Reply <kim@x.test>\r\nSubject: Undelivered mail\r\n",
         b"Return-Path: <kim@x.test>\r\nFrom: kim@x.test\r\nReply-To: postmaster@x.test\r\nX-Loop: <>\r\n",
         b"From: Kim <kim@x.test>\r\nSubject: delivery of the bounce house, daemon\r\n",
     ):
