@@ -26,10 +26,16 @@ _ANSWERS = (
     "автоматична відповідь|автовідповідь|автоматичен отговор|otomatik yanıt|otomatik cevap|ofis dışında|"
     "automatikus válasz|házon kívül|răspuns automat|automatski odgovor|samodejni odgovor|αυτόματη απάντηση|"
     "εκτός γραφείου|自動応答|自動返信|不在通知|自动答复|自动回复|自動回覆|自動答覆|자동 ?회신|자동 ?응답|부재 중|"
-    "תשובה אוטומטית|رد تلقائي"
+    "automatische reactie|automatinis atsakymas|automātiska atbilde|automaatvastus|automatische afwezigheidsmelding|"
+    "trả lời tự động|balasan otomatis|ตอบกลับอัตโนมัติ|resposta automàtica|аутоматски одговор|vacation (?:auto[- ]?)?(?:reply|responder)|"
+    "nieobecność w biurze|poza biurem|ausente de la oficina|absent din birou|вне офиса|不在のお知らせ|부재중 자동 ?(?:회신|응답)|"
+    "תשובה אוטומטית|رد تلقائي|"
+    # HCL Notes: who is away, and until when
+    r"auto: [^\n]{1,80} (?:is out of the office|ist außer haus|est absent\(?e?\)?|no está en la oficina|è fuori ufficio)"
 )
 _AUTOMATIC_SUBJECT = re.compile(
-    rf"^\W*(?:\[[^\]\n]{{0,40}}\] ?)?(?:{_ANSWERS})(?=\W{{0,3}}$|\s{{0,2}}[:\uff1a\u2013\u2014\[\]()|-]|\s(?:re|aw|until|bis|till|from)\b)",
+    rf"^\W*(?:\[[^\]\n]{{0,40}}\] ?)?(?:{_ANSWERS})"
+    r"(?=\W{0,3}$|\s{0,2}[:\uff1a\u2013\u2014\[\]()|\u3011-]|\s(?:re|aw|until|bis|till|from)\b)",
     re.IGNORECASE,
 )
 """What mail programs write in front of the subject that they answer, or alone: not the first words of a sentence."""

@@ -8,9 +8,11 @@ _LINES = 3
 _LINE = 300
 """Characters of a line that are looked at."""
 _NAME_WORDS = 5
-_DATE_AND_NAME = 14
+_DATE_AND_NAME = 20
 """Words of an introduction that names only date and writer."""
-AROUND = " \t*_-"
+_DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
+"""Invisible characters around text that is written from right to left."""
+AROUND = " \t*_-" + _DIRECTIONS
 """What may follow the end of an introduction."""
 
 
@@ -48,7 +50,7 @@ def introduction(lines: list[str], last: int) -> tuple[int, bool] | None:
 
 def _begins(line: str) -> bool:
     """Whether a line begins as introductions do, maybe behind dashes."""
-    return BEGINS.match(line.lstrip("- ") if line.startswith("--") else line) is not None
+    return BEGINS.match(line.lstrip("- ") if line.startswith("--") else line.lstrip(_DIRECTIONS)) is not None
 
 
 def _says_who_wrote(line: str) -> bool | None:

@@ -10,6 +10,7 @@ _LABELS = {
     FROM: (
         "from|von|de|da|van|od|fra|från|de la|expéditeur|mittente|remetente|remitente|nadawca|odesílatel|odosielateľ|"
         "avsändare|lähettäjä|от|отправитель|від|відправник|kimden|gönderen|feladó|expeditor|από|šalje|pošiljatelj|"
+        "nuo|saatja|từ|dari|จาก|"
         "差出人|送信者|发件人|寄件者|寄件人|發件人|보낸 사람|보낸사람|발신|מאת|من"
     ),
     DATE: (
@@ -17,11 +18,13 @@ _LABELS = {
         "fecha|data|inviato|verzonden|wysłano|wysłane|odesláno|odoslané|dátum|sendt|dato|skickat|lähetetty|päiväys|"
         "päivämäärä|pvm|отправлено|дата|надіслано|відправлено|gönderildi|gönderme tarihi|gönderilme tarihi|tarih|"
         "elküldve|küldve|trimis|trimis la|dată|εστάλη|στάλθηκε|ημερομηνία|poslano|изпратено|送信日時|送信日|日時|日付|"
-        "发送时间|發送時間|日期|时间|寄件日期|傳送時間|보낸 날짜|날짜|보낸날짜|נשלח|תאריך|التاريخ"
+        "poslato|išsiųsta|nosūtīts|saadetud|saatmisaeg|enviat|enviat el|đã gửi|ngày|dikirim|tanggal|ส่ง|วันที่|"
+        "发送时间|發送時間|日期|时间|寄件日期|傳送時間|보낸 날짜|날짜|보낸날짜|נשלח|תאריך|التاريخ|تاريخ الإرسال"
     ),
     TO: (
         "to|an|à|a|para|aan|do|komu|pro|till|til|destinataire|destinatario|destinatário|empfänger|vastaanottaja|кому|"
-        "до|получатель|kime|alıcı|címzett|către|catre|προς|za|prima|宛先|收件人|收件者|받는 사람|받는사람|수신|אל|إلى"
+        "до|получатель|kime|alıcı|címzett|către|catre|προς|za|prima|kam|adressaat|saaja|per a|tới|đến|kepada|ถึง|"
+        "宛先|收件人|收件者|받는 사람|받는사람|수신|אל|إلى"
     ),
     CC: (
         "cc|copie|copie à|copia|kopie|kopia|kopi|dw|cópia|kópia|копия|копія|másolatot kap|bilgi|κοιν|κοινοποίηση|ccn|"
@@ -29,7 +32,7 @@ _LABELS = {
     ),
     SUBJECT: (
         "subject|betreff|objet|sujet|asunto|oggetto|onderwerp|temat|předmět|predmet|emne|ämne|aihe|assunto|тема|konu|"
-        "tárgy|subiect|θέμα|относно|件名|主题|主旨|主題|제목|נושא|الموضوع"
+        "tárgy|subiect|θέμα|относно|zadeva|tema|tēma|teema|chủ đề|subjek|perihal|เรื่อง|件名|主题|主旨|主題|제목|נושא|الموضوع"
     ),
     OTHER: (
         "reply-to|organization|organisation|importance|priority|attachments|anlagen|anhang|wichtigkeit|antwort an|"
@@ -70,9 +73,10 @@ SEPARATORS |= {words.casefold(): True for words in _FORWARDED.split("|")}
 _VERBS = (
     "wrote|writes|schrieb|écrit|escribió|escribio|scritto|schreef|geschreven|escreveu|napisał|napisała|napisało|nadesłał|"
     "pisze|napsal|napsala|napsalo|napísal|napísala|napísalo|skrev|kirjoitti|написал|написала|написали|пишет|написав|"
-    "пише|написа|yazdı|írta|scris|έγραψε|escrigué|napisao|napisala|pisao|kirjutas"
+    "пише|написа|yazdı|írta|scris|έγραψε|escrigué|napisao|napisala|pisao|kirjutas|rakstīja|rašė|viết|menulis|napisana|"
+    "كتب|بواسطة"
 )
-VERB = re.compile(rf"\b(?:{_VERBS})\b|写道|寫道|작성|さん(?:は書きました|のメール)|のメール", re.IGNORECASE)
+VERB = re.compile(rf"\b(?:{_VERBS})\b|写道|寫道|작성|さん(?:は書きました|のメール)|のメール|เขียนว่า", re.IGNORECASE)
 """That somebody wrote what follows."""
 _PLAIN_VERBS = frozenset(filter(str.isascii, _VERBS.replace("ı", "i").split("|")))
 _WORD = re.compile(r"\w+")
@@ -92,8 +96,9 @@ _ENDS = (
 ENDS = (":", "\uff1a", *_ENDS.split("|"))
 """How the line ends that says who wrote."""
 BEGINS = re.compile(
-    r" ?(?:(?:On|Am|Le|El|Il|Op|Em|Den|Dne|Dňa|Dnia|W dniu|På|Pe|În|La|Στις|Στην|V|Ons|Man|Tir|Tor|Fre|Lør|Lör|Søn|Sön|Ma|Ti|Ke|To|Su|"
-    r"Wt|Pon|Śr|Czw|Pt|Sob|Niedz|[пП]н|[вВ]т|[сС]р|[чЧ]т|[пП]т|[сС]б|[вВ]с|[нН]д|在|于)\b|\d{1,4}[ ./年년-])"
+    r" ?(?:(?:Missatge de|Vào|Pada|Kuupäev|[пП]онедельник|[вВ]торник|[сС]реда|[чЧ]етверг|[пП]ятница|[сС]уббота|[вВ]оскресенье|"
+    r"On|Am|Le|El|Il|Op|Em|Den|Dne|Dňa|Dnia|W dniu|På|Pe|În|La|Στις|Στην|V|Ons|Man|Tir|Tor|Fre|Lør|Lör|Søn|Sön|Ma|Ti|Ke|To|Su|"
+    r"Wt|Pon|Śr|Czw|Pt|Sob|Niedz|[пП]н|[вВ]т|[сС]р|[чЧ]т|[пП]т|[сС]б|[вВ]с|[нН]д|在|于|בתאריך|في)\b|ในวันที่|\d{1,4}[ ./年년-])"
 )
 """How the line begins that says when and who."""
 DATED = re.compile(r"\d{1,2}[:.]\d\d|\b(?:19|20)\d\d\b|(?:19|20)\d\d[年년]|\d[./-]\d{1,2}[./-]\d")

@@ -52,7 +52,8 @@ _SENT_FROM = (
     "wysłane z|wysłano z|pobierz aplikację outlook|pobierz outlook|odesláno z|odoslané z|získejte outlook|sendt fra|"
     "hent outlook|skickat från|hämta outlook|lähetetty|hanki outlook|отправлено с|отправлено из|надіслано з|"
     "отримати outlook|trimis de pe|trimis din|obțineți outlook|στάλθηκε από|λήψη του outlook|poslano iz|poslano s|"
-    "outlook for"
+    "изпратено от|enviat des|išsiųsta iš|nosūtīts no|saadetud minu|elküldve az|đã gửi từ|được gửi từ|dikirim dari|"
+    "ส่งจาก|发自|發自|נשלח מ|أُرسلت من|أرسلت من|مرسل من|outlook for"
 )
 SENT_FROM = tuple(_SENT_FROM.split("|"))
 """How a line begins that a phone or a program adds, in lower case."""
@@ -63,7 +64,7 @@ _SENT_AT_END = (
 SENT_AT_END = tuple(_SENT_AT_END.split("|"))
 """How such a line ends in other languages."""
 DEVICE = re.compile(
-    r"iphone|ipad|ipod|android|galaxy|samsung|blackberry|huawei|xiaomi|redmi|oneplus|pixel|nokia|lumia|motorola|sony|xperia|htc|outlook|"
+    r"iphon|ipad|ipod|android|galaxy|samsung|blackberry|huawei|xiaomi|redmi|oneplus|pixel|nokia|lumia|motorola|sony|xperia|htc|outlook|"
     r"yahoo|gmail|gmx|web\.de|t-online|orange|protonmail|proton mail|windows|thunderbird|aquamail|k-9|bluemail|sparrow|mail ?app|mailbox|"
     r"phone|handy|tablet|mobil|móvil|telefon|teléfono|téléphone|telefone|celular|cellulare|portable|puhelime|手机|手機|スマホ|スマートフォン|携帯|"
     r"휴대폰|телефон|смартфон|κινητό|邮箱|郵箱|apple|mac",

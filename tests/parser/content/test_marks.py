@@ -93,6 +93,23 @@ def test_generated_mail_is_told_from_automatic_answers(raw: bytes, generated: bo
             "자동 회신: 견적",
             "[EXT] Automatic reply: Offer",
         ),
+        *(
+            "Automatische reactie: Offerte",
+            "Automatinis atsakymas: Pasiūlymas",
+            "Automātiska atbilde: Piedāvājums",
+            "Automaatvastus: Pakkumine",
+            "Trả lời tự động: Báo giá",
+            "Balasan otomatis: Penawaran",
+            "ตอบกลับอัตโนมัติ: ใบเสนอราคา",
+            "Resposta automàtica: Oferta",
+            "Аутоматски одговор: Понуда",
+            "Poza biurem: Oferta",
+            "Вне офиса",
+            "【自動返信】お問い合わせ",
+            "부재중 자동 회신: 견적",
+            "AUTO: Kim Lee is out of the office (returning 10/03/2025)",
+            "AUTO: Kim Lee ist außer Haus (Rückkehr am 10.03.2025)",
+        ),
     ],
 )
 def test_answers_are_known_by_their_subject_in_many_languages(subject: str) -> None:
@@ -111,6 +128,8 @@ def test_answers_are_known_by_their_subject_in_many_languages(subject: str) -> N
             "Fravær i projektet",
         ),
         "Our out of office: new rules",
+        "AUTO: Kim Lee is out of the office today, call Lou",
+        "Kim is out of the office tomorrow",
     ],
 )
 def test_subjects_of_people_are_no_automatic_answers(subject: str) -> None:
