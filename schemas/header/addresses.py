@@ -42,6 +42,7 @@ _TOKEN = re.compile(
 After a byte that is no UTF-8, a backslash may be the second half of a character. Between escapes there is Japanese in 7 bits.
 """
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_SPACE_BEFORE_DOT = re.compile(r"(?<=\w)\s{1,8}\.(?=\w)")
 _WIDE_AT = "\uff20"
 _OPAQUE = re.compile("[\ue000-\uf8ff]")
 _WITHOUT_QUOTES = str.maketrans('"\\', "  ")
@@ -206,12 +207,13 @@ class _Reader:
     def _words_of(self, bare: str) -> None:
         """Read a mailbox without angle brackets: an address, with or without a name beside it, or several addresses."""
         if bare.count("@") == 1:
-            bare = "@".join(part.strip() for part in bare.split("@"))
+            bare = _SPACE_BEFORE_DOT.sub(".", "@".join(part.strip() for part in bare.split("@")))
         words = bare.split()
         found = [address for word in words if "@" in word and (address := address_or_none(word))]
         self.repaired = self.repaired or len(words) > 1 or len(self.found) > self._first
         self.unread += bool(found) and len(found) < sum("@" in word for word in words)
-        self._add(found, " ".join([*self._strings, *(word for word in words if "@" not in word)]))
+        name = [*self._strings, *(word for word in words if "@" not in word)] if len(found) == 1 else []
+        self._add(found, " ".join(name))
 
     def _inside(self, bare: str) -> None:
         """Read what a mailbox has in a quoted string or in encoded words, where it has nothing else."""

@@ -17,6 +17,10 @@ _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "
 _NUL = re.compile("\x00")
 _LONGEST_STUB = 400
 """Characters of a plain text that only says that its reader should look at the HTML."""
+_OF_STUBS = re.compile(r"html|browser|\bmime\b|navegador|navigateur|webversion", re.IGNORECASE)
+_NEW_LINE = re.compile(r"\n(?![a-zß-ÿ])")
+"""Not one that was broken within a sentence."""
+_WORD = re.compile(r"\w+")
 _ENRICHED = frozenset({"text/enriched", "text/richtext"})
 _ENRICHED_MARK = re.compile(r"<<|<param>[^<]{0,1000}</param>|<nl>|</?[A-Za-z][A-Za-z0-9-]{0,60}>|(\n+)", re.IGNORECASE)
 
@@ -80,13 +84,22 @@ def text_of(selection: Selection, contents: dict[int, bytes], diagnostics: Diagn
     if selection.html and (not text or _may_be_stub(text, selection)):
         # Some mailers send an empty text beside the HTML, or none, or a sentence on HTML.
         rich = _readable(selection.html, contents, diagnostics)
-        text = rich if len(rich) > 2 * len(text) else text
+        text = rich if len(rich) > 2 * len(text) or _is_stub(text, rich) else text
     return within_bytes(text, limits.TEXT_BYTES, diagnostics)
 
 
 def _may_be_stub(text: str, selection: Selection) -> bool:
     """Whether a plain text may only say that the mail is in HTML."""
-    return len(text) <= _LONGEST_STUB and "html" in text.lower() and selection.text != selection.html
+    return len(text) <= _LONGEST_STUB and _OF_STUBS.search(text) is not None and selection.text != selection.html
+
+
+def _is_stub(text: str, rich: str) -> bool:
+    """Whether each line of a plain text is on HTML, or goes on with one, and most of its words are not in that of the HTML."""
+    lines = filter(None, map(str.strip, _NEW_LINE.split(text)))
+    if not all("://" in line or _OF_STUBS.search(line) for line in lines):
+        return False
+    words = set(_WORD.findall(text.lower()))
+    return len(words - set(_WORD.findall(rich.lower()))) * 2 > len(words)
 
 
 def html_of(selection: Selection, contents: dict[int, bytes], diagnostics: Diagnostics) -> str | None:

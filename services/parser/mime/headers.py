@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 
 from schemas.header import unfolded
 from services.parser.mime import charsets, limits
@@ -32,6 +33,7 @@ def parse_headers(raw: bytes, start: int, end: int, diagnostics: Diagnostics) ->
     the body begins there: some mail has no blank line.
     """
     fields: Fields = {}
+    start += len(BOM_UTF8) if raw.startswith(BOM_UTF8, start) else 0
     position, count = start, 0
     limit = min(end, start + limits.HEADER_BYTES)
     while position < end:

@@ -12,7 +12,7 @@ from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.encoded_words import decode_words
 
 _PARAMETER = re.compile(r';\s*([^\s=;"]{1,80})\s*=\s*(?:"((?:[^"\\]|\\.)*+)"?|([^;]*))', re.DOTALL)
-_NO_SEMICOLON = re.compile(r"([a-zA-Z]{1,40}/[\w.+-]{1,80})[ \t]+(?=[\w*-]{1,40}=)")
+_NO_SEMICOLON = re.compile(r"([a-zA-Z]{1,40}/[\w.+-]{1,80}|attachment|inline)[ \t]+(?=[\w*-]{1,40}=)", re.IGNORECASE)
 """Before parameters: some programs leave it out."""
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*+"?)|\([^()]*\)', re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\])')

@@ -6,6 +6,7 @@ one searches for boundaries and stops at its limits.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from services.parser.mime import limits, transfer_encoding
@@ -13,6 +14,8 @@ from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, first, parse_headers, raw_text
 from services.parser.mime.parameters import media_type, parse
 
+_NO_ENCODING = re.compile(rb"[;(]")
+"""What ends the name of a transfer encoding: a parameter, or a comment."""
 _LONGEST_TAIL = 200
 _BOUNDARY_SNIFF = 4096
 
@@ -41,7 +44,8 @@ class Part:
     def content(self, diagnostics: Diagnostics) -> bytes:
         """Return the body of a leaf with its transfer encoding undone."""
         value = first(self.fields, "content-transfer-encoding")
-        encoding = value.split(b";")[0].strip().strip(b"\"'").lower().decode("latin-1") if value else ""
+        word = _NO_ENCODING.split(value, maxsplit=1)[0] if value else b""
+        encoding = word.strip().strip(b"\"'").lower().decode("latin-1")
         return transfer_encoding.decode(self.raw[self.start : self.end], encoding, diagnostics)
 
 
@@ -63,7 +67,7 @@ class _Builder:
         word, parameters = parse(raw_text(value, self.diagnostics)) if value else ("", {})
         value = first(fields, "content-disposition")
         disposition, more = parse(raw_text(value, self.diagnostics)) if value else ("", {})
-        name = more.get("filename") or parameters.get("name") or ""
+        name = more.get("filename") or parameters.get("name") or more.get("name") or ""
         kind = media_type(word, default, is_file=bool(name))
         part = Part(fields, kind, parameters, disposition, name, self.raw, body, end)
         if kind.startswith("multipart/"):

@@ -6,6 +6,7 @@ It reads at least what the parser reads: mail that is missed here is never fetch
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -63,7 +64,7 @@ class HeaderFacts(NamedTuple):
 
 def read(block: bytes) -> HeaderFacts:
     """Return the facts of a header block."""
-    block = block[:MAX_HEADER]
+    block = block[:MAX_HEADER].removeprefix(BOM_UTF8)
     automatic = may_be_bounce(block)
     if block.count(b"\r") != block.count(b"\r\n"):
         # Programs disagree on whether a bare CR ends a line: read the block both ways.

@@ -28,6 +28,9 @@ from tests.parser.samples import content, mail, parsed, people, with_field
         (b"boss@bank.example <thief@x.example>", [("boss@bank.example", "thief@x.example")]),
         (b"<a@x.example> <b@x.example>", [("", "a@x.example"), ("", "b@x.example")]),
         (b"a@x.example b@x.example", [("", "a@x.example"), ("", "b@x.example")]),
+        (b"a@x.example and b@x.example", [("", "a@x.example"), ("", "b@x.example")]),  # what joins them names nobody
+        (b"a@x .example", [("", "a@x.example")]),  # RFC 5322 section 4.4, white space around dots
+        (b"Ann a@x.example .", [("Ann .", "a@x.example")]),
         (b"=?utf-8?q?a=40x=2Eexample?=", [("", "a@x.example")]),  # against RFC 2047, where there is nothing else
         (b"=?utf-8?q?x=3Cboss=40bank=2Eexample=3E?= <thief@x.example>", [("x<boss@bank.example>", "thief@x.example")]),
         ("Jörg <j@bücher.example>".encode(), [("Jörg", "j@xn--bcher-kva.example")]),  # RFC 6532

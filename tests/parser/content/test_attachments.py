@@ -36,6 +36,9 @@ def attached(*fields: bytes, body: bytes = b"data") -> bytes:
         (b"attachment; filename*=utf-8''a%0D%0Ab%00.pdf", "a b.pdf"),
         (b'attachment; filename="..."', "attachment-1.pdf"),
         (b"attachment", "attachment-1.pdf"),
+        (b"attachment filename=offer.pdf", "offer.pdf"),  # a semicolon is missing
+        (b"Attachment  filename*=utf-8''%C3%BC.pdf", "ü.pdf"),
+        (b"attachment; name=offer.pdf", "offer.pdf"),  # the parameter of the type
         (b'attachment; filename="' + b"x" * 300 + b'.pdf"', "x" * 196 + ".pdf"),
     ],
 )

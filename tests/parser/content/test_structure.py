@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 
 import pytest
@@ -51,6 +52,55 @@ def test_stub_beside_html_yields_to_it() -> None:
     stub = part(b"Your program does not support HTML.", PLAIN)
     assert content(mixed(stub, rich, kind=b"alternative")).text.startswith("We offer 40 units")
     assert content(mixed(part(b"40 units.", PLAIN), rich, kind=b"alternative")).text == "40 units."
+
+
+@pytest.mark.parametrize(
+    ("stub", "rich", "shown"),
+    [
+        ("Bitte verwenden Sie ein HTML-fähiges Programm.", "<p>Wir bieten 40 Stück an.", "rich"),
+        ("View this mail in your browser: https://x.example/", "<p>We offer 40 units.", "rich"),
+        ("This message is in MIME format. Your mail reader does not support it.", "<p>We offer 40 units.", "rich"),
+        ("Your mail program cannot\nshow mail in HTML.", "<p>We offer 40 units.", "rich"),
+        ("40 units.\nYou do not see the HTML.", "<p>We offer caps.", "plain"),
+        (
+            "Please open the HTML page in your browser.",
+            "<p>Please open <a href='x'>the HTML page</a> in your browser.",
+            "plain",
+        ),
+    ],
+)
+def test_stub_is_one_whatever_the_length_of_the_html(stub: str, rich: str, shown: str) -> None:
+    """A short plain text on HTML or browsers yields if the HTML has other words; if it has the same, it stays."""
+    raw = mixed(part(stub.encode(), PLAIN + b"; charset=utf-8"), part(rich.encode(), HTML), kind=b"alternative")
+    assert content(raw).text == (stub if shown == "plain" else rich.removeprefix("<p>"))
+
+
+@pytest.mark.parametrize(
+    "footer", [b"_" * 47 + b"\r\nlist mailing list\r\nhttp://l.example/\r\n", b"-- \r\nFirm Ltd, Berlin\r\n"]
+)
+@pytest.mark.parametrize("text", ["Grüße, 40 Stück bitte.", "Grüße, 40 Stück bitte..", "Grüße, 40 Stück bitte..."])
+def test_words_behind_base64_are_not_decoded(text: str, footer: bytes) -> None:
+    """What a mailing list appends to an encoded text spoils it neither with padding nor without."""
+    encoded = base64.encodebytes(text.encode()).strip() + b"\r\n" + footer
+    found = content(mail(encoded, PLAIN + b"; charset=utf-8", b"Content-Transfer-Encoding: base64"))
+    assert (found.text, found.marks.defects) == (text, ("encoding:base64",))
+
+
+def test_damage_within_base64_ends_no_file() -> None:
+    """Characters that base64 has not, in the middle of a file, cost no more than they are."""
+    data = bytes(range(256)) * 8
+    lines = base64.encodebytes(data).splitlines()
+    lines[3] = lines[3][:20] + b"!!" + lines[3][20:]
+    raw = mixed(
+        part(b"see", PLAIN), part(b"\r\n".join(lines), b"Content-Type: image/png", b"Content-Transfer-Encoding: base64")
+    )
+    assert data in parsed(raw).blobs.values()
+
+
+@pytest.mark.parametrize("encoding", [b"base64 (by gateway)", b"base64; x=y", b'"base64"'])
+def test_name_of_an_encoding_ends_where_a_word_does(encoding: bytes) -> None:
+    """Comments and parameters are no part of it (RFC 2045 section 6.1, RFC 822)."""
+    assert content(mail(b"aGVsbG8=", b"Content-Transfer-Encoding: " + encoding)).text == "hello"
 
 
 def test_other_forms_of_the_text_are_neither_text_nor_files() -> None:

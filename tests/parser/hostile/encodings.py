@@ -28,7 +28,7 @@ _ENCODINGS: dict[str, tuple[bytes, bytes, dict[str, Any]]] = {
     "base64 with too much padding": (b"base64", _SOUND + b"====", {}),
     "base64 in padded chunks": (b"base64", b"SGU=\r\nbGxv\r\n", {"defects": ["encoding:base64"]}),
     "base64 with garbage": (b"base64", b"!SG!Vs!bG!8=", {}),
-    "base64 with text behind": (b"base64", _SOUND + b"\r\n-- \r\nsent by a list\r\n", {}),
+    "base64 with text behind": (b"base64", _SOUND + b"\r\n-- \r\nsent by a list\r\n", {"defects": ["encoding:base64"]}),
     "base64 with nul": (b"base64", b"SGVs\0bG8=", {}),
     "base64 of one character": (b"base64", b"S", {"text": "", "defects": ["encoding:base64"]}),
     "base64 of nothing": (b"base64", b"", {"text": ""}),

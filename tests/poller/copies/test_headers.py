@@ -26,6 +26,15 @@ def test_folded_repeated_and_bcc_fields() -> None:
     assert headers.read(block).participants == {f"{letter}@x.test" for letter in "abcdehij"}
 
 
+def test_byte_order_mark_hides_no_field() -> None:
+    """Some programs begin a mail with it: the first field is read by the poller and the parser."""
+    block = b"\xef\xbb\xbfFrom: kim@x.test\r\nTo: me@x.test\r\n\r\n"
+    parsed = parse_mail(block + b"hi", account="0" * 24, internal_date=datetime(2026, 1, 1, tzinfo=UTC))
+    assert headers.read(block).participants == {"kim@x.test", "me@x.test"}
+    assert {person.address for person in parsed.content.participants} == {"kim@x.test", "me@x.test"}
+    assert (parsed.content.text, parsed.content.marks.defects) == ("hi", ())
+
+
 def test_thread_ids() -> None:
     """Ids lose brackets and white space; prose around them is dropped; of many the first and the newest are kept."""
     facts = headers.read(
