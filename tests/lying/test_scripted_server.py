@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import imaplib
+import re
 
 import pytest
 
+from testbed.processes.parts import MAIL_SERVERS
 from testbed.servers.scripted import Dialect, ScriptedServer
 from testbed.servers.scripted import dialects as known
 from testbed.servers.scripted.faults import Refuse, Rewrite
 from testbed.servers.scripted.process import PASSWORD, ScriptedProcess, user
+from tests.lying.test_dialects import CASES
 from tests.poller.fixtures import ROOT
 
 RAW = b"Subject: offer\r\nFrom: ana@x.example\r\n\r\nhello\r\n"
@@ -91,30 +94,48 @@ COLUMNS = ("IDLE", "NOTIFY", "CONDSTORE QRESYNC", "SPECIAL-USE", "LIST-STATUS", 
 """Of the table in docs/servers.md, after the name."""
 
 
+DIALECTS = [one for one in vars(known).values() if isinstance(one, Dialect) and one is not known.FULL]
+
+
+def tables() -> list[list[str]]:
+    """Return the cells of the rows of docs/servers.md that say how something was tried."""
+    lines = (ROOT / "docs/servers.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return [row for row in rows if len(row) == len(COLUMNS) + 3 and ".py" in row[-1]]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_the_page_of_servers_names_the_cases_of_a_dialect(dialect: Dialect) -> None:
+    """Its row has the words that select them, and they select cases of no other dialect."""
+    found = [
+        word
+        for *_, tried in tables()
+        for word in re.findall(r"test_dialects\.py -k (\w+)", tried)
+        if word.lower() in dialect.name.lower()
+    ]
+    assert len(found) == 1
+    chosen = [case for case in CASES if found[0].lower() in case.name.lower()]
+    assert chosen
+    assert all(case.dialect is dialect for case in chosen)
+
+
+def test_the_page_of_servers_names_the_tests_of_each_real_server() -> None:
+    """As a process and in a container."""
+    found = [word for *_, tried in tables() for word in re.findall(r"test_mail_servers\.py -k (\w+)", tried)]
+    assert sorted(found) == sorted(2 * [*MAIL_SERVERS])
+
+
 @pytest.mark.parametrize(
     "dialect",
-    [
-        known.GMAIL,
-        known.MICROSOFT,
-        known.EXCHANGE,
-        known.YAHOO,
-        known.NETEASE,
-        known.QQ,
-        known.ZIMBRA,
-        known.HMAILSERVER,
-    ],
+    [one for one in DIALECTS if one not in (known.ICLOUD, known.CYRUS, known.COURIER, known.REV2)],
     ids=lambda dialect: dialect.name,
 )
 def test_the_page_of_servers_says_what_a_dialect_offers(dialect: Dialect) -> None:
     """A row of docs/servers.md is what was tried."""
-    page = (ROOT / "docs/servers.md").read_text()
-    # What it offers comes first on the page, then how soon changes show.
-    row = next(line for line in page.splitlines() if line.startswith(f"| {dialect.name} |"))
-    cells = [cell.strip() for cell in row.strip("|").split("|")][1:]
+    cells = next(row for row in tables() if row[0] == dialect.name)[1:]
     said = dict(zip(COLUMNS, cells, strict=False))
     offered = {names: [name for name in names.split() if dialect.has(name)] for names in COLUMNS}
     forms = {
         names: "no" if not some else "yes" if some == names.split() else some[0] for names, some in offered.items()
     }
     assert said == forms
-    assert cells[-1] == "dialect"
