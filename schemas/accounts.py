@@ -55,6 +55,14 @@ class SealedCredentials(Contract):
     ciphertext: bytes
 
 
+class KeptToken(Contract):
+    """A sealed token that several processes use, and when one of them has to refresh it."""
+
+    credentials: SealedCredentials
+    refresh_at: Utc | None
+    """None if the server does not say when it expires."""
+
+
 class AccountState(StrEnum):
     """Whether the mail of an account is synchronised at the moment."""
 

@@ -28,7 +28,7 @@ from services.store import Store, StoreConfig
 
 if TYPE_CHECKING:
     from services.mailbox.oauth.sign_in_services import SignInService, SignInServices
-    from services.mailbox.smtp import Relay, RelayTokens
+    from services.mailbox.smtp import Relay, RelayTokens, RelayTokenStore
 
 Post = Callable[[EmailMessage, str], Awaitable[None]]
 """Sends a mail to an address; raises ``MailServerError`` or ``RejectedError``."""
@@ -157,25 +157,25 @@ def _own_service(settings: SignInSettings) -> SignInService:
     )
 
 
-def make_relay(settings: RelaySettings, policy: ConnectPolicy) -> Relay:
-    """Return the server that sends Leadmail's own mail.
+def make_relay(settings: RelaySettings, policy: ConnectPolicy, kept: RelayTokenStore) -> Relay:
+    """Return the server that sends Leadmail's own mail. ``kept`` is where a refresh token that rotates is kept.
 
     Raises:
         SettingsError: its URL is wrong, or its sign-in is set up in part only.
     """
     from services.mailbox.smtp import parse_relay
 
-    tokens = _relay_tokens(settings, policy) if settings.smtp_oauth_client_id else None
+    tokens = _relay_tokens(settings, policy, kept) if settings.smtp_oauth_client_id else None
     try:
         return parse_relay(settings.smtp_url.get_secret_value(), tokens)
     except ValueError as error:
         raise SettingsError(str(error)) from None
 
 
-def _relay_tokens(settings: RelaySettings, policy: ConnectPolicy) -> RelayTokens:
+def _relay_tokens(settings: RelaySettings, policy: ConnectPolicy, kept: RelayTokenStore) -> RelayTokens:
     from services.mailbox.oauth.client import OAuthClient
     from services.mailbox.oauth.endpoints import Endpoints, OAuthApp
-    from services.mailbox.smtp import RelayTokens
+    from services.mailbox.smtp import RelayRefresher, RelayTokens
 
     refresh = settings.smtp_oauth_refresh_token
     if not settings.smtp_oauth_token_url:
@@ -194,10 +194,11 @@ def _relay_tokens(settings: RelaySettings, policy: ConnectPolicy) -> RelayTokens
     )
     # The operator names this server like the relay, so it may be in a private network.
     own = replace(policy, guard=NetGuard.unrestricted())
-    return RelayTokens(OAuthClient(app, own), refresh if refresh.get_secret_value() else None)
+    client = OAuthClient(app, own)
+    return RelayTokens(client, RelayRefresher(client, refresh, kept) if refresh.get_secret_value() else None)
 
 
-def make_post(settings: SenderSettings, policy: ConnectPolicy) -> Post:
+def make_post(settings: SenderSettings, policy: ConnectPolicy, kept: RelayTokenStore) -> Post:
     """Return a function that sends one of Leadmail's own mails, by ``LEADMAIL_SMTP_URL``.
 
     Raises:
@@ -206,7 +207,7 @@ def make_post(settings: SenderSettings, policy: ConnectPolicy) -> Post:
     from services.mailbox.outgoing_mail import serialize
     from services.mailbox.smtp import submit
 
-    relay = make_relay(settings, policy)
+    relay = make_relay(settings, policy, kept)
     try:
         envelope = normal_address(parseaddr(settings.mail_from)[1])
     except InvalidAddressError:

@@ -109,7 +109,7 @@ def make_console(
     policy, templates, signer = make_policy(settings), Templates(), Signer.of(settings.secret_key.get_secret_value())
     mails = post = None
     if settings.smtp_url.get_secret_value():
-        post = make_post(settings, policy)
+        post = make_post(settings, policy, store.relay_refresh)
         mails = SignInMails(store, signer, post, settings=settings, templates=templates, registry=registry, log=log)
 
     async def snapshot() -> Overview:

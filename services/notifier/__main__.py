@@ -21,8 +21,8 @@ SWEEP_SECONDS = 10.0
 async def main(stage: Stage[NotifierSettings]) -> None:
     """Consume both routes, and sweep for due mail."""
     settings = stage.settings
-    post = make_post(settings, make_policy(settings))
     store = make_store(stage.database, stage.crm, settings)
+    post = make_post(settings, make_policy(settings), store.relay_refresh)
     await store.setup()
     await note_sender(store, settings)
     counted = counting(partial(send_to_each, post=post), mail_counter(stage.metrics.registry))

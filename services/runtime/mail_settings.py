@@ -101,8 +101,8 @@ class RelaySettings(MailServerSettings):
     )
     smtp_oauth_refresh_token: SecretStr = setting(
         SecretStr(""),
-        "a refresh token of the mailbox that sends, for services that give an application no token of its own; it must not change"
-        " with each use",
+        "a refresh token of the mailbox that sends, for services that give an application no token of its own; if it changes with"
+        " each use, the database keeps the present one",
         "1//0g…",
     )
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from services.store.sync.host_connections import HostConnections
     from services.store.sync.leases import Leases
     from services.store.sync.progress import Progress
+    from services.store.sync.relay_refresh import RelayRefresh
 
 
 class AccountStore:
@@ -113,6 +114,12 @@ class AccountStore:
         from services.store.sync.account_tokens import AccountTokens
 
         return AccountTokens(self._collections, self._fence, self.accounts)
+
+    @cached_property
+    def relay_refresh(self) -> RelayRefresh:
+        from services.store.sync.relay_refresh import RelayRefresh
+
+        return RelayRefresh(self._collections)
 
     @cached_property
     def account_troubles(self) -> AccountTroubles:

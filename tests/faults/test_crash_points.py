@@ -97,6 +97,10 @@ NO_STAGE = {
     ),
     "withdrawals.add": "a person's command, or mail of a thread kept private, which the matcher's tests have",
     "account_tokens.release": "a token server that refuses, which the poller's tests have",
+    **dict.fromkeys(
+        ("relay_refresh.claim", "relay_refresh.release", "relay_refresh.save"),
+        "a relay that takes tokens, which tests/mailbox has",
+    ),
     "account_troubles.note": "a mail server that refuses, which the poller's tests have",
     "ledger_poller._insert_missing": "two who write one window, which the store's tests have",
 }

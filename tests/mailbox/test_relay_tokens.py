@@ -11,54 +11,18 @@ from urllib.parse import quote
 import pytest
 
 from services.cli.operations import diagnosis, doctor_servers
-from services.mailbox.connection import Code, ConnectPolicy, MailServerError
-from services.mailbox.oauth.client import OAuthClient
+from services.mailbox.connection import Code, MailServerError
 from services.mailbox.outgoing_mail import build_mail
 from services.runtime.environment import SettingsError
 from services.settings import CliSettings
+from services.store import Store
 from services.wiring import make_policy, make_post, make_relay
-from testbed.identity.part import CLIENT_ID, CLIENT_SECRET, IdentityServer
+from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
 from tests.conftest import MailUser
-from tests.oauth import app, sign_in
+from tests.mailbox.conftest import Settings
 
-Settings = Callable[..., CliSettings]
 TO = "owner@crm.example"
-
-
-@pytest.fixture
-def user(new_mail_user: Callable[..., MailUser], identity: IdentityServer) -> MailUser:
-    """The mailbox that sends: the application's own tokens open it."""
-    user = new_mail_user()
-    identity.set(app_user=user.address)
-    return user
-
-
-@pytest.fixture
-def settings(servers: LocalServers, identity: IdentityServer, user: MailUser) -> Settings:
-    """Return settings of a relay that takes no password."""
-
-    def make(**changed: Any) -> CliSettings:
-        url = f"smtps://{quote(user.address, safe='')}@{servers.smtp.host}:{servers.smtp.tls_port}"
-        usual: dict[str, Any] = {
-            "smtp_url": url,
-            "mail_from": f"Leadmail <{user.address}>",
-            "ca_file": str(servers.smtp.ca_file),
-            "allow_plaintext": True,
-            "smtp_oauth_client_id": CLIENT_ID,
-            "smtp_oauth_client_secret": CLIENT_SECRET,
-            "smtp_oauth_token_url": f"{identity.issuer}/token",
-            "smtp_oauth_scopes": ("smtp-send",),
-        }
-        return CliSettings(**{**usual, **changed})
-
-    return make
-
-
-@pytest.fixture
-def sent(servers: LocalServers, user: MailUser) -> Callable[[], int]:
-    """Return how many mails were sent by the mailbox's login."""
-    return lambda: sum(mail.login == user.address for mail in servers.sink.sent())
 
 
 def mail(user: MailUser) -> EmailMessage:
@@ -66,9 +30,9 @@ def mail(user: MailUser) -> EmailMessage:
     return build_mail(sender=user.address, to=None, subject="hello", text="hello\n")
 
 
-async def post(settings: CliSettings, user: MailUser, times: int = 1) -> None:
+async def post(settings: CliSettings, store: Store, user: MailUser, times: int = 1) -> None:
     """Send mails as one process does."""
-    send = make_post(settings, make_policy(settings))
+    send = make_post(settings, make_policy(settings), store.relay_refresh)
     for _ in range(times):
         await send(mail(user), TO)
 
@@ -79,44 +43,28 @@ def minted(identity: IdentityServer) -> int:
 
 
 async def test_a_token_of_the_application_sends(
-    settings: Settings, user: MailUser, identity: IdentityServer, sent: Callable[[], int]
+    *, store: Store, settings: Settings, user: MailUser, identity: IdentityServer, sent: Callable[[], int]
 ) -> None:
     """Client credentials get one token for all mails, and no password exists."""
     before = minted(identity)
-    await post(settings(), user, times=3)
+    await post(settings(), store, user, times=3)
     assert (sent(), minted(identity)) == (3, before + 1)
 
 
 async def test_mails_at_once_ask_for_one_token(
-    settings: Settings, user: MailUser, identity: IdentityServer, sent: Callable[[], int]
+    *, store: Store, settings: Settings, user: MailUser, identity: IdentityServer, sent: Callable[[], int]
 ) -> None:
     """Mails that are sent at the same time wait for the same token."""
     before, chosen = minted(identity), settings()
-    send = make_post(chosen, make_policy(chosen))
+    send = make_post(chosen, make_policy(chosen), store.relay_refresh)
     await asyncio.gather(*(send(mail(user), TO) for _ in range(4)))
     assert (sent(), minted(identity)) == (4, before + 1)
-
-
-async def test_a_refresh_token_sends(
-    *, settings: Settings, user: MailUser, identity: IdentityServer, sent: Callable[[], int], live: ConnectPolicy
-) -> None:
-    """Where an application gets no token of its own, the mailbox's refresh token does; one that changes is noticed."""
-    tokens = await sign_in(OAuthClient(app(identity), live), identity, user)
-    identity.set(rotates=False)
-    kept = settings(smtp_oauth_refresh_token=tokens.refresh_token, smtp_oauth_scopes=())
-    await post(kept, user)
-    assert sent() == 1
-    assert {check.state for check in await doctor_servers.relay(kept)} == {diagnosis.State.FINE}
-    identity.set(rotates=True)
-    warned = {check.name: check for check in await doctor_servers.relay(kept)}["SMTP: refresh token"]
-    assert warned.state is diagnosis.State.WARNING
-    assert tokens.refresh_token is not None
-    assert tokens.refresh_token.get_secret_value() not in repr(warned) + repr(kept)
 
 
 @pytest.mark.parametrize("ends", ["due", "refused"])
 async def test_a_token_that_ends_is_replaced(
     *,
+    store: Store,
     settings: Settings,
     user: MailUser,
     identity: IdentityServer,
@@ -126,7 +74,7 @@ async def test_a_token_that_ends_is_replaced(
 ) -> None:
     """A token that is due, or that the relay refuses (535), is replaced, and the mail is sent once."""
     chosen, before = settings(), minted(identity)
-    send = make_post(chosen, make_policy(chosen))
+    send = make_post(chosen, make_policy(chosen), store.relay_refresh)
     if ends == "due":
         identity.set(lifetime=1)
     await send(mail(user), TO)
@@ -140,30 +88,30 @@ async def test_a_token_that_ends_is_replaced(
 
 
 async def test_a_new_token_that_is_refused_is_not_replaced(
-    settings: Settings, user: MailUser, identity: IdentityServer, sent: Callable[[], int]
+    *, store: Store, settings: Settings, user: MailUser, identity: IdentityServer, sent: Callable[[], int]
 ) -> None:
     """An application that may not send as the mailbox is refused as that, without a token for each try."""
     identity.set(app_user="another@crm.example")
     before = minted(identity)
     chosen = settings()
-    send = make_post(chosen, make_policy(chosen))
+    send = make_post(chosen, make_policy(chosen), store.relay_refresh)
     for _ in range(3):
         with pytest.raises(MailServerError) as refused:
             await send(mail(user), TO)
         assert refused.value.code is Code.OAUTH2_EXPIRED
     assert (sent(), minted(identity)) == (0, before + 1)
-    [check] = await doctor_servers.relay(chosen)
+    [check] = await doctor_servers.relay(chosen, store)
     assert check.state is diagnosis.State.WRONG
     assert "LEADMAIL_SMTP_OAUTH_CLIENT_ID" in check.advice
 
 
 async def test_a_token_server_that_fails_stops_nothing_early(
-    settings: Settings, user: MailUser, identity: IdentityServer, monkeypatch: pytest.MonkeyPatch
+    *, store: Store, settings: Settings, user: MailUser, identity: IdentityServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A token that is due but valid is still used. The pause that the sign-in server asks for is kept."""
     monkeypatch.setattr("services.mailbox.smtp.relay_tokens.refresh_time", lambda _expires, now: now)
     chosen = settings()
-    held, none = (make_relay(chosen, make_policy(chosen)).tokens for _ in range(2))
+    held, none = (make_relay(chosen, make_policy(chosen), store.relay_refresh).tokens for _ in range(2))
     assert held is not None
     assert none is not None
     token = await held.get()
@@ -191,6 +139,7 @@ async def test_a_token_server_that_fails_stops_nothing_early(
 )
 async def test_every_refusal_is_said_as_what_it_is(
     *,
+    store: Store,
     settings: Settings,
     user: MailUser,
     identity: IdentityServer,
@@ -202,9 +151,9 @@ async def test_every_refusal_is_said_as_what_it_is(
     identity.set(faults={"token": fault} if fault else {})
     chosen = settings(**changed)
     with pytest.raises(MailServerError) as refused:
-        await post(chosen, user)
+        await post(chosen, store, user)
     assert refused.value.code is code
-    [check] = await doctor_servers.relay(chosen)
+    [check] = await doctor_servers.relay(chosen, store)
     assert (check.name, check.state) == ("SMTP", diagnosis.State.WRONG)
     assert ("docs/oauth.md" in check.advice) == (code is not Code.UNAVAILABLE)
     assert "s3cret" not in repr(check) + str(refused.value)
@@ -220,7 +169,7 @@ async def test_every_refusal_is_said_as_what_it_is(
     ],
     ids=str,
 )
-def test_a_sign_in_that_is_set_up_in_part_is_named(changed: dict[str, str], named: str) -> None:
+async def test_a_sign_in_that_is_set_up_in_part_is_named(store: Store, changed: dict[str, str], named: str) -> None:
     """The process does not start, and says which setting is missing or wrong."""
     usual: dict[str, Any] = {
         "smtp_url": "smtp://leadmail%40example.com@mail.example.com",
@@ -228,18 +177,21 @@ def test_a_sign_in_that_is_set_up_in_part_is_named(changed: dict[str, str], name
         "smtp_oauth_client_secret": "s3cret",
         "smtp_oauth_token_url": "https://id.example.com/token",
     }
-    assert make_relay(CliSettings(**usual), make_policy(CliSettings(**usual))).tokens is not None
+    right = CliSettings(**usual)
+    assert make_relay(right, make_policy(right), store.relay_refresh).tokens is not None
     wrong = CliSettings(**{name: value for name, value in {**usual, **changed}.items() if value})
     with pytest.raises(SettingsError, match=named) as error:
-        make_relay(wrong, make_policy(wrong))
+        make_relay(wrong, make_policy(wrong), store.relay_refresh)
     assert "s3cret" not in str(error.value)
 
 
-async def test_tokens_never_travel_in_plain_text(settings: Settings, user: MailUser, servers: LocalServers) -> None:
+async def test_tokens_never_travel_in_plain_text(
+    *, store: Store, settings: Settings, user: MailUser, servers: LocalServers
+) -> None:
     """A relay without TLS gets no token, and an endpoint without TLS no secret."""
     plain = f"smtp://{quote(user.address, safe='')}@{servers.smtp.host}:{servers.smtp.port}?tls=none"
     policy = make_policy(settings(allow_plaintext=False, smtp_oauth_token_url="https://id.example.com/token"))
-    send = make_post(settings(smtp_url=plain), policy)
+    send = make_post(settings(smtp_url=plain), policy, store.relay_refresh)
     with pytest.raises(MailServerError) as refused:
         await send(mail(user), TO)
     assert refused.value.code is Code.PLAINTEXT_REFUSED

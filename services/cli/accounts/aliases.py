@@ -73,7 +73,7 @@ async def _send_codes(session: Session, account: Account, wanted: set[str]) -> s
     unproven = wanted.intersection(account.unproven)
     if not unproven or not (settings.smtp_url.get_secret_value() and settings.mail_from):
         return set()
-    post = make_post(settings, session.policy)
+    post = make_post(settings, session.policy, session.store.relay_refresh)
     for address in sorted(unproven):
         await proving.send_code(account, address, store=session.store, post=post, sender=settings.mail_from)
     return unproven

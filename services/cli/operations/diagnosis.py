@@ -52,17 +52,6 @@ def settings(unknown: Mapping[str, str | None]) -> Iterable[Check]:
         yield Check("settings", State.FINE, "every LEADMAIL_ variable is a setting")
 
 
-def refresh_token(*, replaced: bool) -> Iterable[Check]:
-    """Check whether the refresh token in the settings can stay there."""
-    if replaced:
-        yield Check(
-            "SMTP: refresh token",
-            State.WARNING,
-            "the sign-in server replaced the one in LEADMAIL_SMTP_OAUTH_REFRESH_TOKEN, which will end",
-            "Let the application have a token of its own, without a refresh token (docs/oauth.md).",
-        )
-
-
 def database(facts: DatabaseFacts) -> Iterable[Check]:
     """Check MongoDB."""
     name = "MongoDB"

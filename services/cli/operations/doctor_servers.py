@@ -24,6 +24,7 @@ from services.runtime.environment import SettingsError
 from services.runtime.failures import DatabaseError
 from services.runtime.mongo import Client, make_client, require_replica_set
 from services.settings import CliSettings
+from services.store import Store
 from services.usecases import company_domains, key_rotation
 from services.wiring import make_policy, make_relay, make_secret_box, make_store
 
@@ -53,9 +54,11 @@ async def examine(settings: CliSettings) -> AsyncIterator[Check]:
                 yield one
         async for one in _broker(settings, client, counts):
             yield one
+        for one in await relay(
+            settings, make_store(client[settings.mongo_database], client[settings.crm_database], settings)
+        ):
+            yield one
     for one in await broker_certificate(settings):
-        yield one
-    for one in await relay(settings):
         yield one
     for one in await sign_in_diagnosis.services(settings):
         yield one
@@ -142,23 +145,23 @@ async def broker_certificate(settings: CliSettings) -> list[Check]:
     return list(diagnosis.certificate(name, end_of(der)))
 
 
-async def relay(settings: CliSettings) -> list[Check]:
+async def relay(settings: CliSettings, store: Store) -> list[Check]:
     """Check that the server that sends Leadmail's own mail takes the login. Nothing is sent."""
     if not settings.smtp_url.get_secret_value():
         return [Check("SMTP", State.UNKNOWN, "LEADMAIL_SMTP_URL is not set here: only the notifier needs it")]
     try:
         policy = make_policy(settings)
-        found = make_relay(settings, policy)
+        found = make_relay(settings, policy, store.relay_refresh)
         der = await check(found, policy=policy)
     except (ValueError, SettingsError, MailServerError) as error:
         refused = isinstance(error, MailServerError) and error.code in sign_in_diagnosis.REFUSED
         what = "what LEADMAIL_SMTP_OAUTH_CLIENT_ID stands for (docs/oauth.md)" if refused else "its server"
         return [Check("SMTP", State.WRONG, str(error), f"Check LEADMAIL_SMTP_URL and {what}: owners get no mail.")]
+    except DatabaseError:
+        return [Check("SMTP", State.UNKNOWN, "its refresh token is kept in MongoDB, which does not answer")]
     login = "accepts the login" if found.credentials or found.tokens else "answers; no login required"
-    replaced = found.tokens is not None and found.tokens.refresh_token_replaced
     return [
         Check("SMTP", State.FINE, login),
-        *diagnosis.refresh_token(replaced=replaced),
         *diagnosis.certificate("SMTP: certificate", end_of(der) if der else None),
     ]
 

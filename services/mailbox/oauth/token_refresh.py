@@ -6,9 +6,10 @@ Where Leadmail opens a mailbox in its own name, it asks for new tokens instead, 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 from pydantic import SecretStr
@@ -23,10 +24,12 @@ from services.mailbox.oauth.sign_in_services import SignInServices
 if TYPE_CHECKING:
     from services.mailbox.oauth.answers import Tokens
 
+T = TypeVar("T")
 EARLY = timedelta(minutes=5)
 CLAIM = timedelta(minutes=1)
 """How long a process that died keeps others from refreshing. One that lives gives up before."""
-_LOOK = 0.2
+LOOK = 0.2
+"""How many seconds to wait until looking again for what another process saves."""
 _LONGEST_PAUSE = 5.0
 log = structlog.get_logger(__name__)
 
@@ -93,18 +96,12 @@ class TokenRefresher:
     ) -> tuple[Account, Credentials]:
         """Refresh tokens that are due or ``refused``; if another process does, wait for what it saves. See ``open``."""
         while not await self._store.claim(account, lasts=CLAIM):
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(LOOK)
             account = await self._store.current(account.id)
             credentials = self._box.open(account.id, account.credentials)
             if not isinstance(credentials, OAuth2Credentials) or not (_due(account) or _is(credentials, refused)):
                 return account, credentials
-        renewal = asyncio.create_task(self._renew(account, lease))
-        try:
-            return await asyncio.shield(renewal)
-        except asyncio.CancelledError:
-            # The server may have rotated the refresh token already: the new one must be saved.
-            await asyncio.wait({renewal})
-            raise
+        return await finished(self._renew(account, lease))
 
     async def _renew(self, account: Account, lease: Lease | None) -> tuple[Account, Credentials]:
         claimed_until = monotonic() + CLAIM.total_seconds()
@@ -124,34 +121,15 @@ class TokenRefresher:
         )
         refresh_at = refresh_time(tokens.expires_at, datetime.now(UTC))
         sealed = self._box.seal(account.id, after)
-        saved = await self._save(account, sealed, refresh_at, lease, claimed_until)
+        saved = await persistently(
+            lambda: self._store.save(account, sealed, refresh_at=refresh_at, lease=lease), claimed_until
+        )
         if saved is None:  # the owner signed in again meanwhile, entered a password, or disconnected the mailbox
             if after.mailbox is None and not await self._store.is_signed_in(account):
                 await self._revoke(after)
             account = await self._store.current(account.id)
             return account, self._box.open(account.id, account.credentials)
         return saved, after
-
-    async def _save(
-        self,
-        account: Account,
-        sealed: SealedCredentials,
-        refresh_at: datetime | None,
-        lease: Lease | None,
-        claimed_until: float,
-    ) -> Account | None:
-        """Save new tokens. While the claim lasts, a failing database is tried again: the server may know no other token."""
-        pause = _LOOK
-        while True:
-            try:
-                return await self._store.save(account, sealed, refresh_at=refresh_at, lease=lease)
-            except LeadmailError:
-                raise
-            except Exception:  # errors of the database, which this package does not know
-                if monotonic() + pause >= claimed_until:
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _revoke(self, tokens: OAuth2Credentials) -> None:
         """Revoke tokens that no mailbox uses. A service that does not answer is logged: nothing keeps the tokens."""
@@ -177,6 +155,31 @@ class TokenRefresher:
             return await client.refresh(before.refresh_token)
         except IdentityServerError as error:
             raise as_mail_error(error, app_only=app_only) from error
+
+
+async def finished(renewal: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a renewal. A caller who is cancelled stops after it: the server may have rotated the refresh token already."""
+    task = asyncio.create_task(renewal)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
+
+async def persistently(save: Callable[[], Awaitable[T]], claimed_until: float) -> T:
+    """Save new tokens. While the claim lasts, a failing database is tried again: the server may know no other token."""
+    pause = LOOK
+    while True:
+        try:
+            return await save()
+        except LeadmailError:
+            raise
+        except Exception:  # errors of the database, which this package does not know
+            if monotonic() + pause >= claimed_until:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 def _due(account: Account) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
-
-from pydantic import SecretStr
 
 from services.mailbox.connection import MailServerError, OAuth2Credentials
 from services.mailbox.oauth.errors import IdentityServerError
@@ -16,24 +15,23 @@ from services.mailbox.oauth.token_refresh import refresh_time
 
 if TYPE_CHECKING:
     from services.mailbox.oauth.client import OAuthClient
+    from services.mailbox.smtp.relay_refresher import RelayRefresher
 
 _NEW = 60.0
 """Seconds for which a token that the server refuses is not replaced: the next one would be refused, too."""
 
 
 class RelayTokens:
-    """Gets tokens for the operator's application (RFC 6749 section 4.4), or by a refresh token. Keeps one until it is due."""
+    """Gets tokens for the operator's application (RFC 6749 section 4.4), or by a refresh token. Holds one until it is due."""
 
-    def __init__(self, client: OAuthClient, refresh_token: SecretStr | None = None) -> None:
+    def __init__(self, client: OAuthClient, refresher: RelayRefresher | None = None) -> None:
         self._client = client
-        self._refresh_token = refresh_token
+        self._refresher = refresher
         self._held: OAuth2Credentials | None = None
         self._due: datetime | None = None
-        self._got_at = 0.0
+        self._got_at = -math.inf
         self._why, self._wait_until = "", 0.0
         self._lock = asyncio.Lock()
-        self.refresh_token_replaced = False
-        """Whether the sign-in server answered with another refresh token. The one in the settings may end for that."""
 
     async def get(self, refused: OAuth2Credentials | None = None) -> OAuth2Credentials:
         """Return a token; another than the ``refused`` one, unless that one is new.
@@ -52,7 +50,7 @@ class RelayTokens:
             if held is not None and (self._due is None or self._due > datetime.now(UTC)):
                 return held
             try:
-                return await self._new()
+                return await self._new(refused)
             except MailServerError as error:
                 if held is None or not error.transient or held.expires_at is None:
                     raise
@@ -60,19 +58,18 @@ class RelayTokens:
                     raise
                 return held
 
-    async def _new(self) -> OAuth2Credentials:
+    async def _new(self, refused: OAuth2Credentials | None) -> OAuth2Credentials:
         if monotonic() < self._wait_until:
             raise as_mail_error(IdentityServerError(self._why, "it asked to wait"))
         try:
-            if self._refresh_token is None:
+            if self._refresher is None:
                 tokens = await self._client.client_credentials()
+                found = OAuth2Credentials(access_token=tokens.access_token, expires_at=tokens.expires_at)
+                due, new = refresh_time(tokens.expires_at, datetime.now(UTC)), True
             else:
-                tokens = await self._client.refresh(self._refresh_token)
-                self.refresh_token_replaced = tokens.refresh_token != self._refresh_token
+                found, due, new = await self._refresher.get(refused.access_token if refused else None)
         except IdentityServerError as error:
             self._why, self._wait_until = error.error, monotonic() + error.pause
             raise as_mail_error(error) from error
-        self._held = OAuth2Credentials(access_token=tokens.access_token, expires_at=tokens.expires_at)
-        self._due = refresh_time(tokens.expires_at, datetime.now(UTC))
-        self._got_at = monotonic()
-        return self._held
+        self._held, self._due, self._got_at = found, due, monotonic() if new else -math.inf
+        return found

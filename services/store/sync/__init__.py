@@ -2,6 +2,7 @@
 
 - ``accounts``, ``former_accounts``: connected mailboxes, and mailboxes that are connected again
 - ``account_tokens``: OAuth2 tokens that one process at a time refreshes
+- ``relay_refresh``: the same for the server that sends Leadmail's own mail
 - ``account_troubles``: accounts that a poller blocks, or cannot work on for now
 - ``leases``: which poller works on which account
 - ``epochs``: backfills from the first folder to the confirmation
