@@ -35,7 +35,11 @@ Post = Callable[[EmailMessage, str], Awaitable[None]]
 
 
 def make_store(
-    database: AsyncDatabase[dict[str, Any]], crm: AsyncDatabase[dict[str, Any]], settings: StoreSettings
+    database: AsyncDatabase[dict[str, Any]],
+    crm: AsyncDatabase[dict[str, Any]],
+    settings: StoreSettings,
+    *,
+    for_leases: AsyncDatabase[dict[str, Any]] | None = None,
 ) -> Store:
     """Return the store. A process without ``SecretSettings`` (parser, notifier) gets one that cannot compute blind-index hashes."""
     more: dict[str, float] = {"lease_seconds": settings.lease_seconds} if isinstance(settings, LeaseSettings) else {}
@@ -57,6 +61,7 @@ def make_store(
             summary_field=settings.crm_summary_field,
             **more,
         ),
+        for_leases=for_leases,
     )
 
 

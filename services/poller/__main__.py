@@ -24,9 +24,11 @@ from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.metrics import PollerMetrics
 from services.poller.housekeeping import Housekeeping
 from services.poller.supervisor import Supervisor
+from services.runtime.mongo import make_client
 from services.runtime.patient_threads import PatientThreads
 from services.runtime.periodic import periodic
 from services.settings import PollerSettings
+from services.store import Store
 from services.wiring import make_blind_index_keys, make_policy, make_secret_box, make_sign_in_services, make_store
 
 COMMAND_THREADS, CONNECT_THREADS = 32, 32
@@ -57,7 +59,14 @@ async def main(stage: Stage[PollerSettings]) -> None:
     """Lease accounts and synchronise them until the process is asked to stop."""
     allow_many_connections()
     settings = stage.settings
-    store = make_store(stage.database, stage.crm, settings)
+    async with make_client(settings) as own:
+        database = own[settings.mongo_database]
+        await synchronise(stage, make_store(stage.database, stage.crm, settings, for_leases=database))
+
+
+async def synchronise(stage: Stage[PollerSettings], store: Store) -> None:
+    """Lease accounts of the store and synchronise them."""
+    settings = stage.settings
     await store.mark_keys.announce(settings.instance)  # before it is refused: the matcher's metric names it
     await store.setup()
     keys = make_blind_index_keys(settings)

@@ -26,6 +26,8 @@ DEATH_MARGIN = 0.1
 """Seconds from the end of a poller's last heartbeat until its accounts are leased."""
 REVIEW_ROUNDS = 600
 """In how many rounds every account is read again, changed or not: an older version does not mark what it changes."""
+LATE = 1 / 2
+"""The share of a lease that may pass since the last renewal before no more accounts are taken."""
 MakeWorker = Callable[[Account, Lease], AccountWorker]
 
 
@@ -70,21 +72,28 @@ class Supervisor:
         """The accounts that this poller works on, by their ids. It follows."""
         return self._leased
 
-    def loops(self) -> tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
-        """Return the two loops to run: leases every third of a lease or when an account is connected; accounts every second."""
+    def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """Return the loops to run: two every third of a lease, the second also when an account is connected; one every second."""
         beat = self._lease_seconds / 3
         return (
-            periodic("leases", self.update_leases, seconds=beat, log=self._log, wake=self._new_accounts),
+            periodic("leases", self.keep_leases, seconds=beat, log=self._log),
+            periodic("share of accounts", self.take_share, seconds=beat, log=self._log, wake=self._new_accounts),
             periodic("accounts", self.follow_accounts, seconds=FOLLOW_SECONDS, log=self._log),
         )
 
-    async def update_leases(self) -> None:
-        """Send a heartbeat, renew the leases, release what exceeds the fair share, and lease what is free."""
-        began = monotonic()
-        await self._renew()
+    async def keep_leases(self) -> None:
+        """Renew the leases and send a heartbeat. No other work delays it: a poller that is late loses what it works on."""
+        await asyncio.gather(
+            self._renew(), self._store.leases.heartbeat(self._name), self._store.mark_keys.announce(self._name)
+        )
+
+    async def take_share(self) -> None:
+        """Release what exceeds the fair share, and lease what is free.
+
+        A poller that is too busy to renew in time takes no more: the start of many accounts would cost it those that it has.
+        """
         # Before the share is computed: a blocked account counts for no poller, and another would be released for it.
         await self._release([leased for leased in self._leased.values() if leased.task.done()])
-        await self._store.mark_keys.announce(self._name)
         pollers = await self._store.leases.heartbeat(self._name)
         self._wake_at_death(pollers.next_end)
         share = await self._store.leases.share(pollers.alive)
@@ -92,17 +101,13 @@ class Supervisor:
         for leased in excess:
             self._log.info("account released", account=leased.lease.account)
         await self._release(excess)
-        while leases := await self._store.leases.acquire(self._name, share, at_most=LEASE_BATCH):
+        while monotonic() - self._renewed <= LATE * self._lease_seconds:
+            leases = await self._store.leases.acquire(self._name, share, at_most=LEASE_BATCH)
             accounts = await self._store.accounts.of_ids(lease.account for lease in leases)
             for lease in leases:
                 if (account := accounts.get(lease.account)) is not None:
                     await self._start(lease, account)
             if len(leases) < LEASE_BATCH:
-                break
-            if (
-                monotonic() - began > self._lease_seconds / 3
-            ):  # the first ones have to be renewed before the last are taken
-                self._new_accounts.set()
                 break
 
     def _wake_at_death(self, seconds: float | None) -> None:

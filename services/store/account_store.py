@@ -45,9 +45,12 @@ if TYPE_CHECKING:
 class AccountStore:
     """The parts of the store that know neither mail nor records; see ``Store``. A part is imported when it is first used."""
 
-    def __init__(self, database: Database, crm: Database, config: StoreConfig) -> None:
-        self._collections = Collections(database, crm, config)
+    def __init__(
+        self, database: Database, crm: Database, config: StoreConfig, *, for_leases: Database | None = None
+    ) -> None:
+        self._collections = c = Collections(database, crm, config)
         self._config = config
+        self._lease_collections = c if for_leases is None else Collections(for_leases, crm, config)
 
     @cached_property
     def _fence(self) -> Fence:
@@ -131,7 +134,7 @@ class AccountStore:
     def leases(self) -> Leases:
         from services.store.sync.leases import Leases
 
-        return Leases(self._collections, self._config, self._fence)
+        return Leases(self._collections, self._config, self._fence, self._lease_collections)
 
     @cached_property
     def folders(self) -> Folders:

@@ -31,6 +31,7 @@ class Store(ReaderStore):
         database: Leadmail's own database.
         crm: the CRM's database, of the same client.
         config: keys and the CRM's names.
+        for_leases: Leadmail's own database of another client, whose connections only heartbeats and renewals of leases use.
     """
 
     @cached_property

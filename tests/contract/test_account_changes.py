@@ -14,7 +14,7 @@ UNMARKED = {
     "core.fence._checked": "the fence of a poller's own writes",
     "core.migrations._keep_own_addresses": "runs before any poller of this version",
     "sync.leases._claim": "the lease itself",
-    "sync.leases.renew": "the lease itself",
+    "sync.leases._renew": "the lease itself",
     "sync.leases.release": "the lease itself",
     "sync.epochs.start": "the poller's own, which knows the number",
     "sync.account_troubles.block": "the poller's own; it ends the worker",

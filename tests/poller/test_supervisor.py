@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, cast
 
-import pytest
 import structlog
 from bson import Timestamp
 from prometheus_client import CollectorRegistry
@@ -165,7 +164,7 @@ async def test_a_lease_that_is_lost_while_its_account_is_dropped_is_no_error() -
     """The owner pauses the account at the moment when its lease is found lost: the heartbeat continues."""
     stub = StubStore()
     supervisor, workers = supervised(stub)
-    await supervisor.update_leases()
+    await supervisor.take_share()
     await asyncio.sleep(0)
 
     async def paused() -> None:
@@ -173,7 +172,7 @@ async def test_a_lease_that_is_lost_while_its_account_is_dropped_is_no_error() -
         await supervisor.follow_accounts()
 
     stub.leases.during, stub.leases.lost = paused, [Lease(account="a" * 24, holder="p1", token=1)]
-    await supervisor.update_leases()
+    await supervisor.keep_leases()
     assert supervisor.account_count == 0
     assert workers[0].ended
 
@@ -182,10 +181,10 @@ async def test_an_account_whose_lease_expired_has_one_worker() -> None:
     """A process paused past its lease takes its own account again: the worker of the old lease ends first."""
     stub = StubStore()
     supervisor, workers = supervised(stub)
-    await supervisor.update_leases()
+    await supervisor.take_share()
     await asyncio.sleep(0)
     stub.leases.wanted = 1
-    await supervisor.update_leases()
+    await supervisor.take_share()
     assert [worker.ended for worker in workers] == [True, False]
     assert supervisor.account_count == 1
     await supervisor.stop()
@@ -196,7 +195,7 @@ async def test_few_accounts_are_read_in_a_round_and_every_change_is_followed() -
     stub = StubStore()
     stub.leases.free = [f"{number:024x}" for number in range(2 * REVIEW_ROUNDS)]
     supervisor, _ = supervised(stub)
-    await supervisor.update_leases()
+    await supervisor.take_share()
     stub.accounts.reads.clear()
     changed = stub.leases.free[-1]
     for moment in (1, 1, 2):
@@ -215,7 +214,7 @@ async def test_a_worker_that_ended_is_dropped_in_the_next_round() -> None:
     stub = StubStore()
     stub.leases.free = [f"{number:024x}" for number in range(2 * REVIEW_ROUNDS)]
     supervisor, workers = supervised(stub)
-    await supervisor.update_leases()
+    await supervisor.take_share()
     await asyncio.sleep(0)
     last = stub.leases.free[-1]
     supervisor.leased[last].task.cancel()
@@ -227,17 +226,39 @@ async def test_a_worker_that_ended_is_dropped_in_the_next_round() -> None:
     await supervisor.stop()
 
 
-async def test_leases_are_renewed_while_many_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Taking thousands of accounts takes longer than a lease: the round ends, and the next one renews and goes on at once."""
-    monkeypatch.setattr("services.poller.supervisor.LEASE_BATCH", 1)
+async def test_leases_are_renewed_while_many_are_taken() -> None:
+    """Taking thousands of accounts may take longer than a lease: those that the poller has are renewed meanwhile."""
     stub = StubStore()
-    stub.leases.wanted = 3
+    taking, renewals = asyncio.Event(), 0
+
+    async def acquire(poller: str, _share: int, *, at_most: int) -> list[Lease]:
+        await taking.wait()
+        return []
+
+    async def count() -> None:
+        nonlocal renewals
+        renewals += 1
+        if renewals == 5:
+            taking.set()
+
+    stub.leases.acquire, stub.leases.during = acquire, count  # type: ignore[method-assign]
+    supervisor, _ = supervised(stub, lease_seconds=0.03)
+    loops = [asyncio.create_task(loop) for loop in supervisor.loops()]
+    async with asyncio.timeout(60):
+        await taking.wait()
+    await cancel_and_wait(*loops)
+    await supervisor.stop()
+
+
+async def test_a_poller_that_renews_late_takes_no_more() -> None:
+    """It would lose what it has, to take what the others can have. Once it is in time again, it takes its share."""
+    stub = StubStore()
     supervisor, workers = supervised(stub, lease_seconds=0)
-    rounds = 0
-    while stub.leases.wanted:
-        await supervisor.update_leases()
-        rounds += 1
-    assert (rounds, len(workers)) == (3, 3)
+    await supervisor.take_share()
+    assert (stub.leases.asked, len(workers)) == (0, 0)
+    supervisor, workers = supervised(stub, lease_seconds=600)
+    await supervisor.take_share()
+    assert (stub.leases.asked, len(workers)) == (1, 1)
     await supervisor.stop()
 
 
@@ -246,7 +267,7 @@ async def test_accounts_are_released_together_and_none_waits_for_the_slowest() -
     stub = StubStore()
     stub.leases.free = [f"{number:024x}" for number in range(300)]
     supervisor, workers = supervised(stub)
-    await supervisor.update_leases()
+    await supervisor.take_share()
     slow = asyncio.Event()
 
     async def finish() -> None:
@@ -270,11 +291,9 @@ async def test_the_accounts_of_a_poller_that_dies_are_asked_for_when_its_leases_
     stub = StubStore()
     supervisor, _ = supervised(stub, lease_seconds=7200)
     stub.leases.next_end = 0.01
-    renewing, following = supervisor.loops()
-    following.close()
-    leases = asyncio.create_task(renewing)
+    loops = [asyncio.create_task(loop) for loop in supervisor.loops()]
     async with asyncio.timeout(60):
         while stub.leases.asked < 3:  # noqa: ASYNC110 - the loop has nothing else to wait for
             await asyncio.sleep(0.01)
-    await cancel_and_wait(leases)
+    await cancel_and_wait(*loops)
     await supervisor.stop()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import NamedTuple
 
 from bson import ObjectId, Timestamp
@@ -16,6 +18,8 @@ from services.store.core.documents import Doc, now, share_field_names
 from services.store.core.fence import Fence
 
 _DEAD_AT_ONCE = 1000
+_TOGETHER = 250
+"""How many leases one write renews: it waits for each transaction on one of their accounts, and the others do not wait with it."""
 _FRESH = timedelta(minutes=1)
 
 
@@ -28,12 +32,17 @@ class Heartbeats(NamedTuple):
 
 
 class Leases:
-    """Acquires, renews and releases leases. ``fence`` protects writes with them."""
+    """Acquires, renews and releases leases. ``fence`` protects writes with them.
 
-    def __init__(self, collections: Collections, config: StoreConfig, fence: Fence) -> None:
+    Heartbeats and renewals have connections of their own if ``own`` is of another client: on shared ones they would wait behind
+    all that thousands of accounts ask for when they start, until the leases end.
+    """
+
+    def __init__(self, collections: Collections, config: StoreConfig, fence: Fence, own: Collections) -> None:
         self._fence = fence
+        self._own = own
         self._accounts = collections.accounts
-        self._pollers = collections.pollers
+        self._pollers = own.pollers
         self._ttl = int(config.lease_seconds * 1000)
 
     async def heartbeat(self, poller: str) -> Heartbeats:
@@ -144,29 +153,34 @@ class Leases:
         await self._fence.kill([document["lease"]["session"] async for document in found])
 
     async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
-        """Extend the leases of one poller in one call. Returns those that it has lost: drop their accounts at once."""
+        """Extend the leases of one poller, many in one call. Returns those that it has lost: drop their accounts at once."""
         if not leases:
             return []
+        async with self._fence.unblocked():
+            lost = await asyncio.gather(
+                *(self._renew(leases[at : at + _TOGETHER]) for at in range(0, len(leases), _TOGETHER))
+            )
+        for lease in (all_lost := [*chain.from_iterable(lost)]):
+            await self._fence.forget(lease)
+        return all_lost
+
+    async def _renew(self, leases: Sequence[Lease]) -> list[Lease]:
         holder, ids = leases[0].holder, [lease.account for lease in leases]
         mine: Doc = {"_id": {"$in": ids}, "lease.holder": holder}
-        async with self._fence.unblocked():
-            await self._accounts.update_many(mine, [{"$set": {"lease.expires": self._expires()}}])
+        await self._own.accounts.update_many(mine, [{"$set": {"lease.expires": self._expires()}}])
         # Tokens only grow. So if there are as many leases, and their tokens have the same sum, every one is the same.
         total: list[Doc] = [
             {"$match": mine},
             {"$group": {"_id": None, "leases": {"$sum": 1}, "tokens": {"$sum": "$lease.token"}}},
         ]
-        async for found in await self._accounts.aggregate(total):
+        async for found in await self._own.accounts.aggregate(total):
             if (found["leases"], found["tokens"]) == (len(leases), sum(lease.token for lease in leases)):
                 return []
         tokens = {
             document["_id"]: document["lease"]["token"]
-            async for document in self._accounts.find(mine, {"lease.token": 1})
+            async for document in self._own.accounts.find(mine, {"lease.token": 1})
         }
-        lost = [lease for lease in leases if tokens.get(lease.account) != lease.token]
-        for lease in lost:
-            await self._fence.forget(lease)
-        return lost
+        return [lease for lease in leases if tokens.get(lease.account) != lease.token]
 
     async def release(self, leases: Sequence[Lease]) -> None:
         """Release accounts in one call: the next poller gets them at once, with a higher token. A lost lease is left alone."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from schemas.accounts import AccountState, FolderRules, Lease, Trouble
-from services.store import AlreadyExistsError, NotFoundError, Store
+from services.store import AlreadyExistsError, NotFoundError, Store, StoreConfig
 from services.store.core.documents import now
 from tests.factories import account, row
 from tests.store.fixtures import World
@@ -47,6 +49,33 @@ async def test_a_poller_knows_when_the_next_one_is_dead(world: World, store: Sto
     assert found.alive == 3
     assert found.next_end is not None
     assert found.next_end < 40
+
+
+async def test_heartbeats_and_renewals_wait_for_no_other_work(world: World) -> None:
+    """They have connections of their own: the shared ones may be in use for longer than a lease, or lead nowhere as here."""
+    mine = await world.account("a@corp.com")
+    async with AsyncMongoClient[dict[str, Any]]("mongodb://127.0.0.1:1/", connect=False) as nowhere:
+        busy = Store(
+            nowhere[world.database.name],
+            nowhere[world.crm.name],
+            StoreConfig(blind_index_keys={}),
+            for_leases=world.database,
+        )
+        assert await busy.leases.heartbeat("poller-1") == (1, None)
+        assert await busy.leases.renew([world.leases[mine.id]]) == []
+        lost = world.leases[mine.id].model_copy(update={"token": 0})
+        assert await busy.leases.renew([lost]) == [lost]
+
+
+async def test_many_leases_are_renewed_in_parts(world: World, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part finds what it has lost."""
+    monkeypatch.setattr("services.store.sync.leases._TOGETHER", 2)
+    accounts = [await world.account(f"a{number}@corp.com") for number in range(5)]
+    leases = [world.leases[account.id] for account in accounts]
+    for of in (accounts[1], accounts[4]):
+        await expire(world, of.id)
+        await store.leases.acquire("p2", 5)
+    assert await store.leases.renew(leases) == [leases[1], leases[4]]
 
 
 async def test_a_new_account_is_noticed_until_a_poller_leases_it(store: Store) -> None:
