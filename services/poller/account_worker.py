@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from time import monotonic
 
 from schemas.accounts import Account, Phase
@@ -77,7 +76,7 @@ class AccountWorker:
             background_slots=background_slots,
             budget=self._budget,
             recovery=self._recovery,
-            before_command=self._before_command,
+            before_command=self._before_bulk,
             check_now=self._check_now,
         )
 
@@ -162,14 +161,21 @@ class AccountWorker:
         await self._recovery.worked(CONNECT)
         return session
 
-    async def _before_command(self, session: ImapSession, *, bulk: bool) -> None:
-        self._budget.connections.check(self._slots.purpose(bulk=bulk), session.age)
-        await self._budget.command(bulk=bulk)
+    async def _before_bulk(self, age: float) -> None:
+        self._budget.connections.check(self._slots.purpose(bulk=True), age)
+        await self._budget.command(bulk=True)
+
+    async def _before_live(self, age: float) -> None:
+        self._budget.connections.check(self._slots.purpose(bulk=False), age)
+        await self._budget.command(bulk=False)
+
+    async def _checked(self) -> None:
+        await self._recovery.worked(LIVE)
 
     async def _watch(self) -> None:
         await self._folders_known.wait()
         async with self._slots.session() as session:
-            session.gate = partial(self._before_command, session, bulk=False)
+            session.gate = self._before_live
             await MailboxWatcher(
                 self._context,
                 self._fetcher,
@@ -180,7 +186,7 @@ class AccountWorker:
                 # Background work takes precedence on a single connection.
                 leave=self._slots.wanted if self._slots.single else None,
                 idles=self._idles,
-                checked=lambda: self._recovery.worked(LIVE),
+                checked=self._checked,
                 rounds=self._rounds,
             ).run()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 
 from services.mailbox.connection import MailServerError
 from services.mailbox.imap import ImapSession, Wakeup
@@ -38,10 +37,10 @@ class SecondConnection:
         background_slots: BackgroundSlots,
         budget: AccountBudget,
         recovery: Recovery,
-        before_command: Callable[..., Awaitable[None]],
+        before_command: Callable[[float], Awaitable[None]],
         check_now: Wakeup,
     ) -> None:
-        """``before_command`` is given the session; ``check_now`` wakes the watcher of the mailbox."""
+        """``before_command`` is given the connection's age; ``check_now`` wakes the watcher of the mailbox."""
         self._context = context
         self._background = background
         self._sent = sent
@@ -100,7 +99,7 @@ class SecondConnection:
 
     async def _use(self, session: ImapSession, *, pending: bool) -> None:
         wake = self._background.wake
-        session.gate = partial(self._before_command, session, bulk=True)
+        session.gate = self._before_command
         await session.prepare()
         while not session.closed:
             if pending:

@@ -59,8 +59,8 @@ class AsyncConnection:
         self._pool = pool
         self._deadline = deadline
         self._observer = observer
-        self.gate: Callable[[], Awaitable[None]] | None = None
-        """Is awaited before each command, and may raise."""
+        self.gate: Callable[[float], Awaitable[None]] | None = None
+        """Is given the connection's age and awaited before each command, and may raise."""
         self._command_lock = asyncio.Lock()
         self._in_thread = False
         """Whether a thread is running a command."""
@@ -125,7 +125,7 @@ class AsyncConnection:
             ConnectionLostError: anything else.
         """
         if self.gate is not None and not self.closed:
-            await self.gate()
+            await self.gate(self.age)
         async with self._command_lock:
             if self.closed:
                 raise ConnectionLostError("the connection was dropped")

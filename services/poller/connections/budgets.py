@@ -117,15 +117,20 @@ class ServiceBudgets:
     """After so long without a word from a poller, its connections count no more."""
     _hosts: dict[tuple[str, str], Allowance] = field(default_factory=dict)
     connections: AllHostSlots = field(init=False)
+    _endless: Allowance = field(init=False)
+    """Of mailboxes without a limit, which need none of their own."""
 
     def __post_init__(self) -> None:
         self.connections = AllHostSlots(self.store, self.lease_seconds)
+        self._endless = Allowance(self.store, "", "bytes", 0, self.limits.span)
 
     def of(self, account: Account, provider: Provider | None) -> AccountBudget:
         """Return the budgets of an account."""
         limits = self.limits.of(provider)
         host = account.incoming.host
-        octets = Allowance(self.store, f"bytes.{account.id}", "bytes", limits.mailbox_bytes, limits.span)
+        octets = self._endless
+        if limits.mailbox_bytes:
+            octets = Allowance(self.store, f"bytes.{account.id}", "bytes", limits.mailbox_bytes, limits.span)
         return AccountBudget(
             self._of_host(host, "log-ins", limits.host_logins),
             self._of_host(host, "commands", limits.host_commands),
