@@ -1,47 +1,60 @@
-"""The charset of 8-bit text that has no label, or a wrong one, by the letters that the text then has."""
+"""The charset of 8-bit text that has no label, or a wrong one, by the letters and words that the text then has.
+
+Each charset gets the logarithm of how likely what it makes of a sample is: of each byte above 0x7F the letter, and its place in
+the word; in Latin letters also the words of each language.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from math import log
 
-import charset_normalizer
-
-from services.parser.mime.letter_words import CHINESE, KOREAN, LETTERS
+from services.parser.mime.letter_words import CHINESE, FURTHER, JAPANESE, KOREAN, LATIN, LETTERS
 
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
-_SAMPLE = 4096
+_WORD = re.compile(r"[^\W\d_]+")
+_SAMPLE, _WORDS = 1_500, 2_000
+"""Bytes in which letters, and words, are looked at."""
+_WIDE = 4096
 _BEFORE = 1024
 """Bytes of the text before its first one above 0x7F that are looked at: HTML may be one line of many thousands."""
-_SHORT = 40
-"""Bytes above 0x7F up to which letters are counted here; charset_normalizer needs more."""
 _LATIN_RUN = 3
 """Bytes above 0x7F in a row in words of Latin letters."""
-_CANDIDATES = [
-    *("cp1252", "cp1251", "koi8_r", "gb18030", "big5", "cp949", "cp932", "euc_jp"),
-    *("cp1250", "iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256", "cp874"),
-]
-_FLOOR, _RARE, _IMPOSSIBLE = -log(2_000), -log(30_000), -log(1_000_000)
-_BASE = {name: {each: -log((rank + 3) * 3) for rank, each in enumerate(letters)} for name, letters in LETTERS.items()}
-_NOT_SMALL_KOI8 = bytes([*range(0xC0), *range(0xE0, 0x100)])
-_LATIN = ("cp1252", "cp1250", "cp1254", "cp850")
-_OTHERS = ("cp1251", "koi8_u", "cp1253", "cp1255", "cp1256")
-_PREFERENCE = {"cp1252": 0.95, "cp850": -1.2}
-"""Among charsets of Latin letters."""
-_CENTRAL = re.compile(
-    rb"(?<![A-Za-z\x80-\xff])(?:nie|jest|dla|oraz|przez|jsem|jste|hogy|egy|pentru|sunt)(?![A-Za-z\x80-\xff])"
-)
-"""Words of languages that are written in cp1250, and of no other."""
-_PUNCTUATION = frozenset(map(chr, (*range(0x3001, 0x3012), 0xFF01, 0xFF08, 0xFF09, 0xFF0C, 0xFF1A, 0xFF1F)))
+_FLOOR, _RARE, _WRONG = -log(2_000), -log(60_000), -15.0
 _MARKS = "\u2019\u201c\u201d\u2013\u2026"
-_LEVEL_ONE = {
-    "gb18030": ("gb2312", 0xB0, 0xD7),
-    "cp932": ("euc_jp", 0xB0, 0xCF),
-    "euc_jp": ("euc_jp", 0xB0, 0xCF),
-    "big5hkscs": ("big5", 0xA4, 0xC6),
+_USUAL = _MARKS + "\xa0\u2018\u201e€«»°§·"
+_PUNCTUATION = frozenset(map(chr, (*range(0x3001, 0x3012), 0xFF01, 0xFF08, 0xFF09, 0xFF0C, 0xFF1A, 0xFF1F)))
+_PRIOR = {"cp1252": 2.0, "cp1250": 1.0, "cp1257": -1.0, "cp850": -1.0}
+"""How much more likely a charset of Latin letters is than another, before anything is read."""
+_OLD = {"cp850": -1.5}
+"""Added for each letter of a charset that is hardly used any more."""
+_DENSE = -6.0
+"""Added for Latin letters where bytes above 0x7F are too dense for them."""
+_ASCII_WORD, _OTHER_WORD = 1.2, 3.0
+_EAST_ASIAN = {
+    "gb18030": (CHINESE, -log(600), "gb2312", 0xB0, 0xD7),
+    "cp932": (JAPANESE, -log(600), "euc_jp", 0xB0, 0xCF),
+    "euc_jp": (JAPANESE, -log(600), "euc_jp", 0xB0, 0xCF),
+    "cp949": (KOREAN, -log(200), "euc_kr", 0xB0, 0xC8),
+    "big5hkscs": (CHINESE, -log(600), "big5", 0xA4, 0xC6),
 }
-"""Where the more frequent half of the ideographs of a charset is, by first bytes in an encoding."""
-_EAST_ASIAN = ("gb18030", "cp932", "euc_jp", "cp949", "big5hkscs")
+"""Frequent characters and how likely each is; where the more frequent half is, by first bytes in an encoding."""
+_JAPANESE = ("cp932", "euc_jp")
+_KANA = {
+    **dict.fromkeys(map(chr, range(0x3041, 0x3094)), -log(80)),
+    **dict.fromkeys(map(chr, range(0x30A1, 0x30FD)), -log(400)),
+}
+_KANA_ELSEWHERE = -log(15_000)
+
+
+def _ranked(letters: str, first: int, scale: float) -> dict[str, float]:
+    """Return how likely each of some letters is by its place among them."""
+    return {each: -log((rank + first) * scale) for rank, each in enumerate(letters)}
+
+
+_OF_LATIN = [dict.fromkeys(_USUAL, -log(60)) | _ranked(language.letters, 2, 2.2) for language in LATIN]
+_OF_OTHERS = {codec: _ranked(letters, 3, 3.0) for codec, letters in LETTERS.items()}
 
 
 def guess(data: bytes) -> str:
@@ -50,55 +63,65 @@ def guess(data: bytes) -> str:
     if not first:
         return data.decode("ascii")
     window = data[max(0, first.start() - _BEFORE) :][: 64 * 1024]
-    lines = [line for line in window.splitlines() if not line.isascii()]
-    sample = b"\n".join(lines)[:_SAMPLE]
+    sample = b"\n".join(line for line in window.splitlines() if not line.isascii())[:_SAMPLE]
     runs = [len(run) for run in _HIGH_RUN.findall(sample)]
     high = sum(runs)
-    if sum(run for run in runs if run <= _LATIN_RUN) * 2 > high and (high * 3 <= len(sample) or high == 1):
-        preference = _PREFERENCE | ({"cp1250": 1.5} if _CENTRAL.search(window) else {})
-        best = max(_LATIN, key=lambda name: _score(sample, name) + preference.get(name, 0))
-        return data.decode(best, "replace")
-    if high > _SHORT and len(sample.translate(None, _NOT_SMALL_KOI8)) * 5 > high * 4:
-        return data.decode("koi8_u", "replace")
-    if high <= _SHORT:
-        best = max((*_OTHERS, *_EAST_ASIAN, *_LATIN), key=lambda name: _score(sample, name))
-        return data.decode(best, "replace")
-    found = charset_normalizer.from_bytes(
-        sample, steps=3, chunk_size=512, threshold=0.3, cp_isolation=_CANDIDATES, preemptive_behaviour=False
-    ).best()
-    return data.decode(found.encoding if found else "cp1252", "replace")
+    best, codec = _latin(sample, window[:_WORDS])
+    if not (sum(run for run in runs if run <= _LATIN_RUN) * 2 > high and (high * 3 <= len(sample) or high == 1)):
+        others = ((_of_script(sample, each), each) for each in (*_OF_OTHERS, *_EAST_ASIAN))
+        _, codec = max((best + _DENSE, codec), *others)
+    return data.decode(codec, "replace")
 
 
 def wide(data: bytes) -> str | None:
     """Return UTF-16 text that has no mark: every second byte of its ASCII characters is 0."""
-    sample = data[:_SAMPLE]
+    sample = data[:_WIDE]
     for zeros, codec in ((sample[1::2], "utf-16-le"), (sample[::2], "utf-16-be")):
         if zeros.count(0) * 5 > max(9, len(zeros) * 2) and sample.count(0) * 10 < zeros.count(0) * 11:
             return data.decode(codec, "replace")
     return None
 
 
-def _score(sample: bytes, codec: str) -> float:
-    """Return how likely the bytes above 0x7F of a sample are in a charset: the mean over them of what each character adds."""
+def _latin(sample: bytes, window: bytes) -> tuple[float, str]:
+    """Return how likely the best of the charsets of Latin letters is, and which it is."""
+    scores = []
+    texts = {
+        codec: (sample.decode(codec, "replace"), frozenset(_WORD.findall(window.decode(codec, "replace").lower())))
+        for codec in (*{language.charset for language in LATIN}, *FURTHER.values())
+    }
+    for language, letters in zip(LATIN, _OF_LATIN, strict=True):
+        for codec in (language.charset, FURTHER.get(language.charset)):
+            if codec is not None:
+                text, words = texts[codec]
+                score = _of_letters(text, letters, latin=True, each_costs=_OLD.get(codec, 0)) + _PRIOR.get(codec, 0)
+                score += sum(_ASCII_WORD if word.isascii() else _OTHER_WORD for word in language.words & words)
+                scores.append((score, codec))
+    return max(scores)
+
+
+def _of_script(sample: bytes, codec: str) -> float:
+    """Return how likely a charset of another script is."""
     text = sample.decode(codec, "replace")
-    if "\ufffd" in (text if len(sample) < _SAMPLE else text[:-1]):
-        return _IMPOSSIBLE
     if codec in _EAST_ASIAN:
-        characters = [each for each in text if each > "\x7f"]
-        return sum(_east_asian(each, codec) for each in characters) / max(1, 2 * len(characters))
-    return _of_letters(text, codec) / sum(map(len, _HIGH_RUN.findall(sample)))
+        return sum(_east_asian(each, codec) for each in text if each > "\x7f")
+    capitals = text.isupper()
+    return _of_letters(
+        text.lower() if capitals else text, _OF_OTHERS[codec], latin=False, each_costs=-0.2 if capitals else 0
+    )
 
 
-def _of_letters(text: str, codec: str) -> float:
-    letters, latin, added = _BASE[codec], codec in _LATIN, 0.0
+def _of_letters(text: str, letters: Mapping[str, float], *, latin: bool, each_costs: float) -> float:
+    added = 0.0
     for before, each, after in zip(" " + text, text, text[1:] + " ", strict=False):
         if each <= "\x7f":
             continue
-        added += letters.get(each, _FLOOR)
+        added += letters.get(each, _FLOOR if each != "\ufffd" else _WRONG) + each_costs
         if each.isalpha() and before.isalpha():
             added -= 2 * (each.isupper() and before.islower())
+            added -= 3 * (not latin and after.isascii() and after.isalpha())
             if (before > "\x7f") is latin:  # two accents in a row, or two scripts in one word
                 added -= 1.3 if latin else 3
+            added -= 3 * (before == "ς")
         elif latin and each.isalpha() and not after.isalpha():
             added -= 1.5  # a word of one letter
         elif before.isalpha() and each not in _MARKS:
@@ -108,14 +131,16 @@ def _of_letters(text: str, codec: str) -> float:
 
 def _east_asian(each: str, codec: str) -> float:
     """Return how likely a character of two bytes is."""
-    if "\u3041" <= each <= "\u30fc":
-        return -log(40) if codec in ("cp932", "euc_jp") else -log(1_000)
-    if each in CHINESE or each in KOREAN:
-        return -log(90)
+    if each in _KANA:
+        return _KANA[each] if codec in _JAPANESE else _KANA_ELSEWHERE
     if each in _PUNCTUATION:
-        return -log(150)
-    name, first, last = _LEVEL_ONE.get(codec, ("euc_kr", 0xB0, 0xC8))
+        return -log(60)
+    frequent, likely, name, first, last = _EAST_ASIAN[codec]
+    if each == "\ufffd":
+        return _WRONG
+    if each in frequent:
+        return likely
     try:
-        return -log(300 if codec in _LEVEL_ONE else 700) if first <= each.encode(name)[0] <= last else _RARE
+        return -log(6_000) if first <= each.encode(name)[0] <= last else _RARE
     except UnicodeEncodeError:
         return _RARE

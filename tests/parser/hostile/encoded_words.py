@@ -33,7 +33,7 @@ _SUBJECTS: dict[str, tuple[bytes, str, dict[str, Any]]] = {
     "a letter cut in two": (b"=?utf-8?q?F=C3?= =?utf-8?q?=BCr?=", "Für", {}),
     "two charsets": (b"=?utf-8?q?F=C3=BC?= =?iso-8859-1?q?r_K=F6ln?=", "Für Köln", {}),
     "no space between": (b"=?utf-8?q?a?==?utf-8?q?b?=", "ab", {}),
-    "overlong utf-8": (b"=?utf-8?q?a=C0=AFb?=", "a蜡b", {"defects": ["charset:utf-8"]}),
+    "overlong utf-8": (b"=?utf-8?q?a=C0=AFb?=", "a유b", {"defects": ["charset:utf-8"]}),
     "surrogates": (b"=?utf-8?q?a=ED=A0=80b?=", "aí €b", {"defects": ["charset:utf-8"]}),
     "utf-7": (b"=?utf-7?q?+ADw-script+AD4-?=", "<script>", {}),
     "utf-7 that is cut": (b"=?utf-7?q?+ADw?=", "<", {}),
