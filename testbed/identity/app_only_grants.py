@@ -33,8 +33,8 @@ class Assertions(JWTBearerGrant):
         return client.key
 
     def get_audiences(self) -> list[str]:
-        """Return the token endpoint, the only audience."""
-        return [f"{self.server.state.issuer}/token"]
+        """Return the token endpoint, the only audience; it may be reached by other URLs, too."""
+        return [f"{self.server.state.issuer}/token", *self.server.state.audiences]
 
     def verify_claims(self, claims: Any) -> None:
         """Refuse assertions that last longer than an hour, and scopes that nobody delegated to the account."""

@@ -75,10 +75,16 @@ class IdentityServer(ServerProcess):
         )
         return answer
 
-    def service_account(self, name: str = "leadmail@project.example", *, scopes: tuple[str, ...] = ("email",)) -> str:
-        """Register a service account that may act as any user with some scopes. Returns its key file, as Google gives it."""
+    def service_account(
+        self, name: str = "leadmail@project.example", *, scopes: tuple[str, ...] = ("email",), token_url: str = ""
+    ) -> str:
+        """Register a service account that may act as any user with some scopes. Returns its key file, as Google gives it.
+
+        The file names ``token_url``, if there is one, instead of the server's own.
+        """
+        token_url = token_url or f"{self.issuer}/token"
         key = RSAKey.generate_key(2048, parameters={"use": "sig", "alg": "RS256"}, auto_kid=True)
-        self.set(service_accounts={name: [key.as_dict(private=False), *scopes]})
+        self.set(service_accounts={name: [key.as_dict(private=False), *scopes]}, audiences=[token_url])
         pem = key.as_pem(private=True).decode()
         return json.dumps(
             {
@@ -86,7 +92,7 @@ class IdentityServer(ServerProcess):
                 "client_email": name,
                 "private_key": pem,
                 "private_key_id": key.kid,
-                "token_uri": f"{self.issuer}/token",
+                "token_uri": token_url,
             }
         )
 

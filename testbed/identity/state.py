@@ -172,6 +172,8 @@ class State:
     """Whether there is a user with an address."""
     claims: dict[str, Any] = field(default_factory=dict)
     """Claims to put in the place of the right ones."""
+    audiences: tuple[str, ...] = ()
+    """Further URLs of its token endpoint, which service accounts may name."""
     app_user: str = ""
     """Whose mailbox the tokens of an application itself open."""
     asked: list[str] = field(default_factory=list)

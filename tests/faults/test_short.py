@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.chaos.scenario import REPLICAS, Shape, run
+from testbed.chaos.scenario import REPLICAS, TOKEN_S, Shape, run
 from testbed.chaos.world import faults, owners, token_faults
 from testbed.chaos.world.activity import DEEDS
 from testbed.chaos.world.faults import KINDS, ONCE, Fault, plan
@@ -71,6 +71,8 @@ async def test_nothing_is_lost_doubled_early_or_unfinished(net: Network, tmp_pat
     happens = SHORT if net.identity is not None else SHORT - {*token_faults.TOKEN_FAULTS}
     assert (result.accounts, set(result.faults)) == (3, happens)
     assert result.messages > SHAPE.mails
+    if net.identity is not None:  # two sign-ins, and the tokens in Leadmail's own name, each of which lasts for seconds
+        assert net.identity.asked().count("token") > 2 + SHAPE.seconds / TOKEN_S
     assert {*DEEDS, "arrived"} <= (+result.activity).keys()
 
 

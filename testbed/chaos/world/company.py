@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bson import ObjectId
+from pydantic import SecretStr
 
-from schemas.accounts import Account, AddressProof, ProofKind, ServerAddress
+from schemas.accounts import APP_ONLY, Account, AddressProof, ProofKind, ServerAddress
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection import Credentials, OAuth2Credentials, SecretBox, password
 from services.mailbox.oauth.sign_in_services import GENERIC
@@ -32,6 +33,8 @@ from testbed.samples.bench.team import COMPANY_EXCLUDED, Colleague, Team, TeamRe
 _PROJECT = Path(__file__).parents[3]
 _COMMAND_S = 180
 _CONNECTED_S = 60
+_MANY = 3
+"""With fewer colleagues, each has a password that changes or a sign-in of their own."""
 _LOOK_S = 0.1
 
 
@@ -66,6 +69,12 @@ class Company:
     def signs_in(self) -> str | None:
         """The colleague who connects by signing in at the identity server instead of by a password, if there is one."""
         return self.team.colleagues[0].key if self.network.identity else None
+
+    @property
+    def opened(self) -> str | None:
+        """The colleague whose mailbox Leadmail opens in its own name, if there is one: nobody changes its password."""
+        colleagues = self.team.colleagues
+        return colleagues[-1].key if self.network.identity and len(colleagues) >= _MANY else None
 
     def settings_of(self, name: str) -> dict[str, str]:
         """Return the environment of a process."""
@@ -126,7 +135,7 @@ class Company:
         colleague, box = self.colleague(key), self.mailboxes[key]
         account = new_account_id()
         server = ServerAddress(host=box.imap.host, port=self.network.imap.listens, tls="none", username=box.username)
-        opens = await self._sign_in(box) if key == self.signs_in else OpensMailbox(password(box.password))
+        opens = await self._opens(key, box)
         await self.store.accounts.add(
             Account(
                 id=account,
@@ -146,6 +155,14 @@ class Company:
             )
         )
         self.accounts[key] = account
+
+    async def _opens(self, key: str, box: Mailbox) -> OpensMailbox:
+        if key == self.signs_in:
+            return await self._sign_in(box)
+        if key == self.opened:  # the poller gets the first token
+            credentials = OAuth2Credentials(access_token=SecretStr("none yet"), provider=GENERIC, mailbox=box.username)
+            return OpensMailbox(credentials, f"{APP_ONLY}{secrets.token_hex(8)}", now())
+        return OpensMailbox(password(box.password))
 
     async def _sign_in(self, box: Mailbox) -> OpensMailbox:
         identity = self.network.identity

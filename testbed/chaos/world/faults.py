@@ -73,7 +73,7 @@ def plan(
         replicas: names of processes.
         links: names of links.
         colleagues: with a mailbox, in the order in which they are connected. The first signs in; the passwords of one or two
-            after that change.
+            after that change; the last one's mailbox is opened in Leadmail's own name.
         seconds: within which faults begin.
         gap: mean seconds between two.
         lease: seconds for which a poller that is frozen keeps its accounts.

@@ -30,6 +30,8 @@ class Network:
         self.identity = servers.identity if servers.hosting == "processes" else None
         """The identity server; None where the mail server does not reach it."""
         self.sign_ins = Proxy(identity, urlsplit(self.identity.issuer).port or 0) if self.identity else None
+        self._token_url = f"http://{LOOPBACK}:{identity}/token"
+        self._key_file = self.identity.service_account(token_url=self._token_url) if self.identity else ""
         self.brokers = {
             name: Proxy(port, servers.broker.port) for name, port in zip(sorted(names), brokers, strict=True)
         }
@@ -91,7 +93,8 @@ class Network:
             "LEADMAIL_OAUTH_CLIENT_ID": CLIENT_ID,
             "LEADMAIL_OAUTH_CLIENT_SECRET": CLIENT_SECRET,
             "LEADMAIL_OAUTH_AUTHORIZATION_URL": f"{self.identity.issuer}/authorize",
-            "LEADMAIL_OAUTH_TOKEN_URL": f"http://{LOOPBACK}:{self.sign_ins.listens}/token",
+            "LEADMAIL_OAUTH_TOKEN_URL": self._token_url,
+            "LEADMAIL_OAUTH_SERVICE_ACCOUNT": self._key_file,
             "LEADMAIL_OAUTH_IMAP": f"none://{LOOPBACK}:{self.imap.listens}",
         }
 
