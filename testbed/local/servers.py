@@ -16,10 +16,11 @@ from testbed.local import choice
 from testbed.local.addresses import Addresses
 from testbed.processes.certificates import Certificates, make_certificates
 from testbed.processes.child import Spawner
-from testbed.processes.parts import MAIL_SERVERS, HostingError, Part
+from testbed.processes.parts import MAIL_SERVERS, HostingError, Part, SmtpEndpoint
 from testbed.processes.reaper import folder_reaper
 from testbed.processes.users import MailUsers
 from testbed.servers.dovecot import DovecotProcess
+from testbed.servers.dovecot_submission import DovecotSubmission
 from testbed.servers.imap import log_in
 from testbed.servers.replica_set import MemberPorts, ReplicaSet, member_ports
 from testbed.servers.smtp import SmtpSink
@@ -152,6 +153,24 @@ class LocalServers(Addresses):
             self._parts["identity"] = found
         assert isinstance(found, IdentityServer)
         return found
+
+    @property
+    def submission(self) -> SmtpEndpoint:
+        """Dovecot's submission service, which sends by the SMTP sink. It is started when it is first asked for.
+
+        Raises:
+            HostingError: the mail server is in a container.
+        """
+        found = self._parts.get("submission")
+        if found is None:
+            dovecot = self._running.mail["dovecot"]
+            if not isinstance(dovecot, DovecotProcess):
+                raise HostingError("Dovecot submits mail only as a process: set LEADMAIL_HOSTING=processes")
+            found = DovecotSubmission(dovecot, relay=self.smtp.port)
+            found.start()
+            self._parts["submission"] = found
+        assert isinstance(found, DovecotSubmission)
+        return found.endpoint
 
     # -- mail --------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@
 - ``replica_set``: MongoDB with several members
 - ``dovecot``: Dovecot: IMAP and LMTP
 - ``dovecot_config``: Dovecot's configuration, for 2.3 and 2.4
+- ``dovecot_submission``: Dovecot's submission service
 - ``mail``: Cyrus and Courier
 - ``imap``: a login and names of folders over IMAP, for what reads mailboxes without the services
 - ``scripted``: an IMAP server in memory that speaks dialects and lies on demand

@@ -42,7 +42,7 @@ class DovecotProcess(ServerProcess):
         _make_folders(folder)
         configuration = folder / "dovecot.conf"
         settings = self._settings(folder)
-        configuration.write_text(dovecot_config(_version(), settings))
+        configuration.write_text(self._configuration(settings))
         (folder / "oauth2.conf").write_text(oauth2_settings(settings))
         configuration.chmod(0o644)
         self._run(
@@ -58,6 +58,13 @@ class DovecotProcess(ServerProcess):
     def mail(self) -> Path:
         """Where the mailboxes lie: `<mail>/<address>/Maildir`."""
         return self._folder / "mail"
+
+    def like(self, folder: Path) -> tuple[Path, MailUsers, Certificates, Spawner]:
+        """Return what another Dovecot with the same users is made of."""
+        return folder, self._users, self._certificates, self._spawner
+
+    def _configuration(self, settings: DovecotSettings) -> str:
+        return dovecot_config(_version(), settings)
 
     def _settings(self, folder: Path) -> DovecotSettings:
         user = _UNPRIVILEGED if os.geteuid() == 0 else getpass.getuser()

@@ -11,13 +11,14 @@ import base64
 import itertools
 import json
 import os
+import re
 import smtplib
 import ssl
 import time
 from pathlib import Path
 
 import httpx
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, syntax
 
 from testbed.processes.users import MailUsers
 
@@ -118,6 +119,15 @@ def _login(session: Session) -> str | None:
     return data.login.decode() if isinstance(data, LoginPassword) else None
 
 
+class Connection(SMTP):
+    """A connection that takes ``AUTH=`` of a server that passes on who logged in there (RFC 4954 section 5)."""
+
+    @syntax("MAIL FROM: <address>")
+    async def smtp_MAIL(self, arg: str) -> None:  # noqa: N802 - aiosmtpd finds its commands by name
+        """Take the sender."""
+        await super().smtp_MAIL(re.sub(r" AUTH=\S+", "", arg) if arg else arg)
+
+
 async def serve(arguments: argparse.Namespace) -> None:
     """Listen until cancelled."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -126,7 +136,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     sink = Sink(arguments.folder, MailUsers(arguments.users), lmtp, arguments.introspection)
 
     def connection(context: ssl.SSLContext | None) -> SMTP:
-        return SMTP(
+        return Connection(
             sink,
             hostname="sink.localhost",
             data_size_limit=_SIZE_LIMIT,

@@ -22,6 +22,7 @@ _PACKAGES = {
     "cyrus": ("cyrus-common", "cyrus-imapd", "libsasl2-modules"),
     "courier": ("courier-base", "courier-imap", "courier-authlib"),
     "prometheus": ("prometheus",),
+    "submission": ("dovecot-submissiond",),
 }
 _UNUSED = re.compile(r"exim|default-mta|gnutls-bin|gawk|db-util|db5.*-util|.*-dev$|libgnutls")
 """What the packages depend on for more than their IMAP server."""
@@ -29,7 +30,7 @@ _TO_INSTALL = re.compile(r"^Inst (\S+) \(", re.MULTILINE)  # one that is install
 
 
 def unpacked(kind: str) -> Path:
-    """Return the folder with the programs of "cyrus", "courier" or "prometheus", downloading them on first use (5 to 20 MB).
+    """Return the folder with the programs of "cyrus", "courier", "prometheus" or "submission", downloading them on first use (5 to 20 MB).
 
     Raises:
         HostingError: this is no Debian, or its archive cannot be reached.
