@@ -7,6 +7,7 @@ the word; in Latin letters also the words of each language.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from math import log
 
@@ -14,6 +15,7 @@ from services.parser.mime.letter_words import CHINESE, FURTHER, JAPANESE, KOREAN
 
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _WORD = re.compile(r"[^\W\d_]+")
+_OTHER = re.compile("[^\x00-\x7f]")
 _SAMPLE, _WORDS = 1_500, 2_000
 """Bytes in which letters, and words, are looked at."""
 _WIDE = 4096
@@ -85,15 +87,18 @@ def wide(data: bytes) -> str | None:
 def _latin(sample: bytes, window: bytes) -> tuple[float, str]:
     """Return how likely the best of the charsets of Latin letters is, and which it is."""
     scores = []
-    texts = {
-        codec: (sample.decode(codec, "replace"), frozenset(_WORD.findall(window.decode(codec, "replace").lower())))
+    read = {
+        codec: (
+            _read(sample.decode(codec, "replace"), latin=True),
+            frozenset(_WORD.findall(window.decode(codec, "replace").lower())),
+        )
         for codec in (*{language.charset for language in LATIN}, *FURTHER.values())
     }
     for language, letters in zip(LATIN, _OF_LATIN, strict=True):
         for codec in (language.charset, FURTHER.get(language.charset)):
             if codec is not None:
-                text, words = texts[codec]
-                score = _of_letters(text, letters, latin=True, each_costs=_OLD.get(codec, 0)) + _PRIOR.get(codec, 0)
+                (found, places), words = read[codec]
+                score = _likely(found, letters, _OLD.get(codec, 0)) + places + _PRIOR.get(codec, 0)
                 score += sum(_ASCII_WORD if word.isascii() else _OTHER_WORD for word in language.words & words)
                 scores.append((score, codec))
     return max(scores)
@@ -105,28 +110,36 @@ def _of_script(sample: bytes, codec: str) -> float:
     if codec in _EAST_ASIAN:
         return sum(_east_asian(each, codec) for each in text if each > "\x7f")
     capitals = text.isupper()
-    return _of_letters(
-        text.lower() if capitals else text, _OF_OTHERS[codec], latin=False, each_costs=-0.2 if capitals else 0
+    found, places = _read(text.lower() if capitals else text, latin=False)
+    return _likely(found, _OF_OTHERS[codec], -0.2 if capitals else 0) + places
+
+
+def _likely(found: Mapping[str, int], letters: Mapping[str, float], each_costs: float) -> float:
+    """Return how likely some letters are, which are given with their numbers."""
+    return sum(
+        number * (letters.get(each, _FLOOR if each != "\ufffd" else _WRONG) + each_costs)
+        for each, number in found.items()
     )
 
 
-def _of_letters(text: str, letters: Mapping[str, float], *, latin: bool, each_costs: float) -> float:
-    added = 0.0
-    for before, each, after in zip(" " + text, text, text[1:] + " ", strict=False):
-        if each <= "\x7f":
-            continue
-        added += letters.get(each, _FLOOR if each != "\ufffd" else _WRONG) + each_costs
+def _read(text: str, *, latin: bool) -> tuple[Counter[str], float]:
+    """Return the letters that are no ASCII, and how likely their places in the words are."""
+    letters, places = Counter[str](), 0.0
+    for found in _OTHER.finditer(text):
+        each, at = found[0], found.start()
+        before, after = text[at - 1] if at else " ", text[at + 1 : at + 2]
+        letters[each] += 1
         if each.isalpha() and before.isalpha():
-            added -= 2 * (each.isupper() and before.islower())
-            added -= 3 * (not latin and after.isascii() and after.isalpha())
+            places -= 2 * (each.isupper() and before.islower())
+            places -= 3 * (not latin and after.isascii() and after.isalpha())
             if (before > "\x7f") is latin:  # two accents in a row, or two scripts in one word
-                added -= 1.3 if latin else 3
-            added -= 3 * (before == "ς")
+                places -= 1.3 if latin else 3
+            places -= 3 * (before == "ς")
         elif latin and each.isalpha() and not after.isalpha():
-            added -= 1.5  # a word of one letter
+            places -= 1.5  # a word of one letter
         elif before.isalpha() and each not in _MARKS:
-            added -= 1
-    return added
+            places -= 1
+    return letters, places
 
 
 def _east_asian(each: str, codec: str) -> float:
