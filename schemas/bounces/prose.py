@@ -33,6 +33,7 @@ _MEANT = re.compile(
 """An address in a sentence that says whom the mail was for."""
 _CONTACT = re.compile(
     rf"(?:\b(?:contact(?:ing)?|assistance|help|questions?|support|write to|reply to|e-?mailing(?: to)?|e-?mail us|try|if|"
+    rf"(?:moved|changed) to|new (?:e-?mail )?address(?: is)?|replaced by|"
     rf"send (?:an? )?(?:e-?mail|mail|message) to|kontaktieren|wenden|contacter|contactar)"
     rf"(?:[^.\n@]{{0,60}}?[ <(\"']|:?\s{{1,4}}[<\"']?)|^from )({ADDRESS})",
     re.IGNORECASE | re.MULTILINE,
@@ -70,7 +71,11 @@ FAILED = re.compile(
     r"(?:could|can|was|were|did|has|have) ?n[o']t (?:be |been )?(?:deliver|reach|receiv)|(?:wasn't|unable|not able|failed) to deliver|"
     r"undeliver|delivery (?:\w{1,20} ){0,3}fail|permanent(?:ly)? (?:error|fail)|returned to (?:the )?sender|unknown user|user unknown|"
     r"no such user|"
-    r"配信できません|送信できません",
+    r"nicht zugestellt|n'a pas (?:pu être |été )?(?:remis|délivr|distribu)|no se (?:pudo|puede|ha podido) entregar|"
+    r"(?:impossibile|non è stato possibile) (?:recapitare|consegnare)|niet (?:worden )?(?:bezorgd|afgeleverd)|não foi possível entregar|"
+    r"nie (?:można|udało się) dostarczyć|не (?:удалось|удается) доставить|не вдалося доставити|kunde inte leverera|kunne ikke levere|"
+    r"ei voitu toimittaa|nebylo možné doručit|nebolo možné doručiť|nem (?:sikerült|lehetett) kézbesíteni|teslim edilemedi|"
+    r"配信できません|配信できませんでした|送信できません|无法送达|無法傳遞",
     re.IGNORECASE,
 )
 """What only a mail system says of a mail."""

@@ -21,7 +21,13 @@ _SUBJECT = re.compile(
     r"mail (?:system )?(?:delivery )?(?:failed|failure|system|error|warning)|rejected mail|unknown user|user unknown|"
     r"delayed \d+ (?:hour|day)|delayed mail|error sending your mail|processing error|unzustellbar|non remis|pas pu être|"
     r"no se pudo entregar|no se ha podido entregar|メールエラー|送信エラー|配信できません|传输失败|退信|"
-    r"errors from |delivery to .{1,80} failed|failed mail\b",
+    r"errors from |delivery to .{1,80} failed|failed mail\b|"
+    r"no se puede entregar|non recapitabile|mancato recapito|impossibile (?:recapitare|consegnare)|onbestelbaar|niet bezorgd|"
+    r"não (?:é possível entregar|entregue)|nie można dostarczyć|niedostarcz|nieudane dostarczenie|"
+    r"не(?:\s?доставлен| удается доставить| удалось доставить)|не вдалося доставити|kan (?:ej|inte|ikke) levere|ej levererbar|ulevert|"
+    r"ei (?:voitu|voida) toimittaa|nedoručiteľn|nedoručiteln|nedoručen|kézbesíthetetlen|sikertelen kézbesítés|teslim edilemed|iletilemed|"
+    r"nelivrabil|imposibil de livrat|δεν (?:είναι δυνατή η παράδοση|παραδόθηκε)|配信不能|未配達|未送達|無法傳遞|无法送达|无法投递|未送达|"
+    r"배달되지|반송",
     re.IGNORECASE,
 )
 _NO_REPLY = re.compile(r"(?:no|do[-_.]?not)[-_.]?reply(?![a-z])", re.IGNORECASE)

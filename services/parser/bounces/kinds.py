@@ -31,7 +31,8 @@ _HARD = re.compile(
     r"no mx record|no smtp service|not accepting (?:network )?(?:mail|e-?mail|messages)|"
     r"recipient address rejected: access denied|ディレクトリのリストにありません|(?:couldn't|not) (?:be )?(?:found|"
     r"resolve)|recipnotfound|user not|unbekannt|existiert nicht|inconnu|desconocid|no existe|non esiste|sconosciut|"
-    r"не найден|не существует|存在しません|宛先不明|不存在|this user doesn't have|inactive (?:e-?mail )?address|domain is not reachable|"
+    r"не найден|не существует|adres (?:bestaat niet|nie istnieje)|adressen (?:finns inte|findes ikke)|endereço não encontrado|"
+    r"存在しません|宛先不明|不存在|this user doesn't have|inactive (?:e-?mail )?address|domain is not reachable|"
     r"(?:address|recipient|name)s? is (?:in)?correct|not recognized|見つかりません"
 )
 _HARD_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.1.0", "5.4.4", "5.1.351", "5.3.2", "5.4.1"})

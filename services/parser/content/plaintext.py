@@ -24,6 +24,7 @@ _STYLE = 2_000
 _HIDDEN_STYLE = re.compile(
     r"(?:display:none|visibility:hidden|mso-hide:all|(?<!-)font-size:0(?:px|pt|em|%)?(?![\d.a-z%])|opacity:0(?![\d.]))(?!\w)"
 )
+_COLLAPSED = re.compile(r"(?<!-)(?:max-)?height:0(?:px|pt|em|%)?(?![\d.a-z%])")
 _DROPPED = ["style", "script", "head", "title", "template", "noscript", "iframe", "object", "svg", "select", "textarea"]
 _BLOCK = re.compile(
     r"<(/?)(br|p|div|td|th|li|h[1-6]|hr|table|tr|ul|ol|dl|dt|dd|blockquote|pre|center|address|article|aside|caption|details|"
@@ -141,7 +142,9 @@ def _outside(text: str) -> str:
 
 def _is_hidden(attributes: Mapping[str, str | None]) -> bool:
     style = "".join((attributes.get("style") or "")[:_STYLE].split()).lower()
-    return "hidden" in attributes or (_HIDDEN_STYLE.search(style) is not None and "display:block" not in style)
+    if "hidden" in attributes or (_HIDDEN_STYLE.search(style) is not None and "display:block" not in style):
+        return True
+    return "overflow:hidden" in style and _COLLAPSED.search(style) is not None
 
 
 def _depth(html: str) -> int:

@@ -83,6 +83,8 @@ def test_what_only_looks_like_a_returned_mail(
             b"Addresses are like a.b@y.example. That to which your message was addressed, gone@x.example, is none: Lou other@x.example",
             ("gone@x.example",),
         ),
+        (b"gone@x.example has moved to new@y.example. Your message was not delivered.", ("gone@x.example",)),
+        (b"Your mail to gone@x.example was not delivered. The new address is new@y.example.", ("gone@x.example",)),
         # where it came from
         (b"The original message was received at Mon, 3 Mar 2025\r\nfrom kim@z.example\r\n\r\n550 no such user", ()),
         # users without a domain, and examples of addresses
@@ -111,3 +113,35 @@ def test_subject_of_a_site_that_answers_for_its_users() -> None:
     assert marks(mail(text, head=head)).bounced == ("gone@x.example",)
     assert not marks(with_field(b"Subject", b'FAILED MAIL to "gone"', text)).bounce
     assert not marks(mixed(part(text), COPY)).bounce
+
+
+@pytest.mark.parametrize(
+    ("subject", "words"),
+    [
+        ("Unzustellbar: Angebot", "Ihre Nachricht wurde nicht zugestellt."),
+        ("Non remis : Offre", "Votre message n'a pas été remis."),
+        ("No se puede entregar: Oferta", "No se ha podido entregar el mensaje."),
+        ("Non recapitabile: Offerta", "Impossibile recapitare il messaggio."),
+        ("Onbestelbaar: Offerte", "Uw bericht kon niet worden bezorgd."),
+        ("Não é possível entregar: Oferta", "Não foi possível entregar sua mensagem."),
+        ("Nie można dostarczyć: Oferta", "Nie można dostarczyć wiadomości."),
+        ("Не удается доставить: Оффер", "Не удалось доставить сообщение."),
+        ("Kan ej levereras: Offert", "Vi kunde inte leverera meddelandet."),
+        ("Kan ikke leveres: Tilbud", "Vi kunne ikke levere beskeden."),
+        ("Ei voida toimittaa: Tarjous", "Viestiä ei voitu toimittaa."),
+        ("Nedoručitelné: Nabídka", "Zprávu nebylo možné doručit."),
+        ("Kézbesíthetetlen: Ajánlat", "Az üzenetet nem sikerült kézbesíteni."),
+        ("Teslim edilemedi: Teklif", "İletiniz teslim edilemedi."),
+        ("配信不能: 見積", "次の宛先に配信できませんでした。"),
+        ("无法送达: 报价", "您的邮件无法送达。"),
+    ],
+)
+def test_bounces_in_other_languages(subject: str, words: str) -> None:
+    """A daemon's subject, or its words with the subject of something else, say that a mail was not delivered."""
+    address = "\n\n  gone@x.example\n"
+    for title, text in ((subject, "x"), ("Mail", words)):
+        head = DAEMON.replace(b"Undelivered Mail Returned to Sender", title.encode())
+        found = marks(mail((text + address).encode(), b"Content-Type: text/plain; charset=utf-8", head=head))
+        assert found.bounced == ("gone@x.example",), title
+        head = head.replace(b"MAILER-DAEMON@mx.x.example", b"kim@x.example")
+        assert not marks(mail((text + address).encode(), b"Content-Type: text/plain; charset=utf-8", head=head)).bounce

@@ -240,6 +240,11 @@ def test_control_characters_are_not_text() -> None:
         ('<span style="font-size:0px;line-height:0">Preview</span><p>Hello</p>', "Hello"),
         ('<span style="visibility:hidden">Preview</span><p>Hello</p>', "Hello"),
         ("<p hidden>Preview</p><p>Hello</p>", "Hello"),
+        ('<div style="max-height:0px; overflow:hidden">Preview</div><p>Hello</p>', "Hello"),
+        (
+            '<p style="line-height:0;overflow:hidden">Low</p><p style="max-height:0.5em;overflow:hidden">High</p>',
+            "Low\n\nHigh",
+        ),
         ('<div style="mso-hide:all">Preview</div>Hello', "Hello"),
         ("<p>Hello" + "&#847;&zwnj;&nbsp;" * 20 + "</p><p>Kim</p>", "Hello\n\nKim"),
         ("<p>Hello" + "&#8203;&#65279;" * 9 + " Kim", "Hello Kim"),
