@@ -119,7 +119,7 @@ def _login(session: Session) -> str | None:
     return data.login.decode() if isinstance(data, LoginPassword) else None
 
 
-class Connection(SMTP):
+class SinkConnection(SMTP):
     """A connection that takes ``AUTH=`` of a server that passes on who logged in there (RFC 4954 section 5)."""
 
     @syntax("MAIL FROM: <address>")
@@ -136,7 +136,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     sink = Sink(arguments.folder, MailUsers(arguments.users), lmtp, arguments.introspection)
 
     def connection(context: ssl.SSLContext | None) -> SMTP:
-        return Connection(
+        return SinkConnection(
             sink,
             hostname="sink.localhost",
             data_size_limit=_SIZE_LIMIT,
