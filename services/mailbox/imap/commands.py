@@ -66,11 +66,19 @@ def list_inbox(client: MailClient) -> list[Listed]:
 def list_extended(
     client: MailClient, marks: bool, status: bool, modseq: bool
 ) -> tuple[list[Listed], dict[bytes, dict[str, int]]]:
-    """LIST with SPECIAL-USE (RFC 6154) and STATUS (RFC 5819) in one answer, as far as the server has them."""
+    """LIST with SPECIAL-USE (RFC 6154) and STATUS (RFC 5819) in one answer, as far as the server has them.
+
+    Without the STATUS if it cannot be used: the folders can be asked one by one.
+    """
     wanted = [*([b"SPECIAL-USE"] if marks else []), *([b"STATUS " + _status_items(modseq)] if status else [])]
     options = b"(" + b" ".join(wanted) + b")"
     found = client.command("LIST", b'""', b'"*"', b"RETURN", options, own=("LIST", "STATUS"))
-    return answers.listed(found.pop("LIST", [])), answers.statuses(found.pop("STATUS", []))
+    reported = found.pop("STATUS", [])
+    listed = answers.listed(found.pop("LIST", []))
+    try:
+        return listed, answers.statuses(reported)
+    except answers.AnswerError:
+        return listed, {}
 
 
 def status(client: MailClient, folder: bytes, modseq: bool) -> dict[str, int]:

@@ -26,7 +26,7 @@ from services.poller.sync.sent_watcher import SentWatcher
 from services.runtime.tasks import cancel_and_wait
 from testbed.servers.scripted import Call, Dialect, ImapFault, ScriptedServer
 from testbed.servers.scripted.dialects import FULL
-from testbed.servers.scripted.faults import SendRaw
+from testbed.servers.scripted.faults import Rewrite, SendRaw
 from testbed.servers.scripted.mailbox import ScriptedMailbox
 from tests.poller.conftest import POLICY
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
@@ -179,6 +179,18 @@ async def test_one_answer_a_round_tells_of_all_folders(
     before = scripted.calls.total()
     await watch.check(everything=False)
     assert scripted.calls.total() - before == 1
+
+
+async def test_numbers_that_cannot_be_in_that_answer_cost_only_its_speed(
+    context: AccountContext, scripted: ScriptedMailbox, watch: MailboxWatcher, clock: Clock
+) -> None:
+    """The folders are asked one by one, on the same connection."""
+    await watch.check()
+    scripted.faults.append(Rewrite("LIST", pattern=rb"UIDNEXT \d+", to=b"UIDNEXT 99999999999999999999999"))
+    await watch.check()
+    scripted.add(mail(STRANGER), "F3")
+    await rounds_until(watch, clock, partial(noticed, context, "F3", 2), most=25)
+    assert not watch._session.closed
 
 
 @pytest.mark.parametrize("dialect", [FULL.without("LIST-STATUS")], indirect=True)
