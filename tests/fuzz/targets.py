@@ -140,7 +140,7 @@ def reply(data: bytes) -> None:
 
 def wrappers(data: bytes) -> None:
     """Open an invitation, a winmail.dat and signed data: the result is text or files, or nothing."""
-    told = invitations.invitation_text(data, "REQUEST")
+    told = invitations.invitation_text(data, {"method": "REQUEST"})
     told.encode("utf-8", "surrogatepass")
     unpacked = tnef.unpack(tnef.SIGNATURE + data)
     assert unpacked is None or all(content for _, content in unpacked.files)

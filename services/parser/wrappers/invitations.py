@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date, datetime
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from icalendar import Calendar
 
+from services.parser.mime import charsets
+from services.parser.mime.diagnostics import Diagnostics
+from services.parser.mime.structure import Part
 from services.parser.wrappers.cpu_limit import CpuLimitError, cpu_limit
 
 MEDIA_TYPES = frozenset({"text/calendar", "application/ics"})
@@ -34,15 +37,22 @@ _ANSWERS = {
 }
 
 
-def invitation_text(data: bytes, method: str) -> str:
+def is_calendar(part: Part) -> bool:
+    """Whether a part is a calendar, by its type or, where that says nothing, by its name."""
+    named = part.media_type == "application/octet-stream" and part.file_name.lower().endswith(".ics")
+    return named or part.media_type in MEDIA_TYPES
+
+
+def invitation_text(data: bytes, parameters: Mapping[str, str]) -> str:
     """Return a calendar part in words; empty when it cannot be read in time or holds no event.
 
-    ``method`` is what the part's header says, for calendars that do not say it themselves.
+    ``parameters`` are those of the part's type: the charset, and the method for calendars that do not say it themselves.
     """
+    text = charsets.decode(data[:_LARGEST], parameters.get("charset"), Diagnostics()).lstrip("\ufeff")
     try:
         with cpu_limit(_CPU_SECONDS):
-            calendars = Calendar.from_ical(data[:_LARGEST], multiple=True)
-            return "\n\n".join(_told(calendars, method))
+            calendars = Calendar.from_ical(text, multiple=True)
+            return "\n\n".join(_told(calendars, parameters.get("method", "")))
     except CpuLimitError:
         return ""
     except Exception:  # noqa: BLE001 - the library raises whatever Python raises on text that is not what it expects
@@ -65,6 +75,10 @@ def _lines(event: Any, method: str) -> Iterator[str]:
     yield f"{_METHODS['CANCEL'] if cancelled else _METHODS.get(method, 'Event')}: {title}"
     if when := _when(event):
         yield f"When: {when}"
+    elif isinstance(due := _moment(event.get("DUE")), date):
+        yield f"Due: {_day(due)}" + (
+            f", {due:%H:%M} {_zone(event.get('DUE'), due)}".rstrip() if isinstance(due, datetime) else ""
+        )
     if where := _words(event.get("LOCATION"), _TEXT):
         yield f"Where: {where}"
     if organizer := event.get("ORGANIZER"):
@@ -96,14 +110,26 @@ def _answer(value: Any) -> str:
     return f" ({answer})" if answer else ""
 
 
+def _moment(value: Any) -> Any:
+    """Return the date, time or duration that a property holds; None for one that is missing or broken."""
+    try:
+        return value.dt
+    except (AttributeError, ValueError):
+        return None
+
+
 def _when(event: Any) -> str:
-    start, end = event.get("DTSTART"), event.get("DTEND")
-    begin = getattr(start, "dt", None)
-    finish = getattr(end, "dt", None)
+    start = event.get("DTSTART")
+    begin, finish, lasts = (_moment(event.get(name)) for name in ("DTSTART", "DTEND", "DURATION"))
     if not isinstance(begin, date):
         return ""
+    if finish is None and isinstance(lasts, timedelta):
+        finish = begin + lasts
     if not isinstance(begin, datetime):
-        return _day(begin) + (f" to {_day(finish)}" if isinstance(finish, date) and finish != begin else "")
+        # The end is not part of it (RFC 5545 section 3.6.1).
+        days = isinstance(finish, date) and not isinstance(finish, datetime)
+        last = finish - timedelta(days=1) if days else begin
+        return _day(begin) + (f" to {_day(last)}" if last > begin else "")
     zone = _zone(start, begin)
     told = f"{_day(begin)}, {begin:%H:%M}"
     if isinstance(finish, datetime) and finish.tzinfo == begin.tzinfo:

@@ -20,8 +20,8 @@ def notes_of(leaves: Sequence[Part], contents: dict[int, bytes], text: str, *, c
     """
     notes = []
     for part in leaves:
-        if part.media_type in invitations.MEDIA_TYPES and not careful:
-            notes.append(invitations.invitation_text(contents[id(part)], part.parameters.get("method", "")))
+        if invitations.is_calendar(part) and not careful:
+            notes.append(invitations.invitation_text(contents[id(part)], part.parameters))
         elif part.media_type in SMIME and is_encrypted(contents[id(part)]):
             notes.append("Encrypted mail (S/MIME): only its recipients can read it.")
         elif part.media_type == "application/pgp-encrypted":

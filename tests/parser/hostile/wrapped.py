@@ -49,7 +49,7 @@ def _invitations() -> dict[str, Sample]:
         "with a title of 10 KB": (_calendar("SUMMARY:" + "a" * 10_000), "Invitation: " + "a" * 300),
         "with line breaks in the title": (_calendar("SUMMARY:a\\nb"), "Invitation: a b"),
         "with html in the title": (_calendar("SUMMARY:<script>x</script>"), "Invitation: <script>x</script>"),
-        "with a date that is none": (_calendar("SUMMARY:Fair", "DTSTART:99999999T999999Z"), ""),
+        "with a date that is none": (_calendar("SUMMARY:Fair", "DTSTART:99999999T999999Z"), "Invitation: Fair"),
         "of the year 9999": (
             _calendar("SUMMARY:Fair", "DTSTART:99991231T235959Z"),
             "Invitation: Fair\nWhen: Fri, 31 Dec 9999, 23:59 UTC",

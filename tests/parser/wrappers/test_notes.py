@@ -54,7 +54,12 @@ def test_invitation_tells_what_when_where_and_who() -> None:
             ("DTSTART;TZID=Nowhere/Land:20261201T090000", "DTEND;TZID=Nowhere/Land:20261201T100000"),
             "1 Dec 2026, 09:00-10:00 Nowhere/Land",
         ),
-        (("DTSTART;VALUE=DATE:20261201", "DTEND;VALUE=DATE:20261203"), "1 Dec 2026 to Thu, 3 Dec 2026"),
+        # the end is not part of it
+        (("DTSTART;VALUE=DATE:20261201", "DTEND;VALUE=DATE:20261203"), "1 Dec 2026 to Wed, 2 Dec 2026"),
+        (("DTSTART;VALUE=DATE:20261201", "DTEND;VALUE=DATE:20261202"), "1 Dec 2026"),
+        (("DTSTART;VALUE=DATE:20261201", "DURATION:P2D"), "1 Dec 2026 to Wed, 2 Dec 2026"),
+        (("DTSTART;VALUE=DATE:20261201", "DTEND:20261201T100000Z"), "1 Dec 2026"),
+        (("DTSTART:20261201T090000Z", "DURATION:PT90M"), "1 Dec 2026, 09:00-10:30 UTC"),
         (("DTSTART;VALUE=DATE:20261201",), "1 Dec 2026"),
         (("DTSTART:20261201T230000Z", "DTEND:20261202T010000Z"), "1 Dec 2026, 23:00 to Wed, 2 Dec 2026, 01:00 UTC"),
     ],
@@ -62,6 +67,36 @@ def test_invitation_tells_what_when_where_and_who() -> None:
 def test_time_has_its_zone(lines: tuple[str, ...], when: str) -> None:
     """Days, times with and without a zone, over midnight."""
     assert event("SUMMARY:x", *lines) == f"Invitation: x\nWhen: Tue, {when}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (("DTSTART:tomorrow", "LOCATION:Room 4"), "Invitation: x\nWhere: Room 4"),
+        (("DUE:20261201T090000Z",), "Invitation: x\nDue: Tue, 1 Dec 2026, 09:00 UTC"),
+        (("DUE;VALUE=DATE:20261201",), "Invitation: x\nDue: Tue, 1 Dec 2026"),
+    ],
+)
+def test_what_is_broken_or_missing_hides_nothing_else(lines: tuple[str, ...], said: str) -> None:
+    """A time that cannot be read costs the time only; what has no time has a day on which it is due."""
+    assert event("SUMMARY:x", *lines) == said
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", "koi8-r"])
+def test_calendar_is_read_in_its_charset(charset: str) -> None:
+    """The charset is that of the part's type."""
+    title = "Счёт" if charset == "koi8-r" else "Grüße"
+    data = calendar(*KICK_OFF).decode().replace("Kick-off", title).encode(charset)
+    found = content(mail(data, b"Content-Type: text/calendar; charset=" + charset.encode()))
+    assert found.text.startswith(f"Invitation: {title}")
+
+
+def test_calendar_is_known_by_its_name() -> None:
+    """Some programs send it as a file of any type."""
+    file = part(calendar(*KICK_OFF), b"Content-Type: application/octet-stream; name=Invite.ICS")
+    found = content(mixed(part(b"see", b"Content-Type: text/plain"), file))
+    assert found.text.startswith("see\n\nInvitation: Kick-off")
+    assert [one.name for one in found.attachments] == ["Invite.ICS"]
 
 
 @pytest.mark.parametrize(
