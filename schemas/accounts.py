@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.base import AccountId, Contract, FolderId, Utc
+from schemas.identity import is_team
 from schemas.sharing import LiveCopy, SharingPolicy
 
 Tls = Literal["tls", "starttls", "none"]
@@ -170,7 +171,9 @@ class Account(Contract):
 
     id: AccountId
     owner: str
-    """The user's e-mail address."""
+    """The user's e-mail address, or the team of a shared mailbox (``schemas.identity``). Each member counts as the holder."""
+    members: tuple[str, ...] = ()
+    """The users whose mailbox it is, if it is a shared one; sorted."""
     address: str
     aliases: tuple[str, ...] = ()
     """Further addresses that the owner claims. One counts only when it is proven."""
@@ -203,6 +206,21 @@ class Account(Contract):
     resync_requested: bool = True
     """The poller opens a new epoch when it sees this."""
     created_at: Utc
+
+    @property
+    def shared(self) -> bool:
+        """Whether it belongs to a team."""
+        return is_team(self.owner)
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The users whose mailbox it is."""
+        return self.members if self.shared else (self.owner,)
+
+    @property
+    def holder_name(self) -> str:
+        """How others are told of whom they get its mail: the owner's address, or the shared mailbox's own."""
+        return self.address if self.shared else self.owner
 
     @property
     def app_only(self) -> bool:

@@ -50,9 +50,9 @@ class Link(Contract):
     thread: str
     matches: tuple[Match, ...]
     owners: tuple[str, ...] = ()
-    """Users with a live copy."""
+    """Owners of a live copy: users, and teams (``schemas.identity``)."""
     sent_by: tuple[str, ...] = ()
-    """Users with a live copy that they sent themselves (see ``schemas.threads``). Only for them does the email open a thread."""
+    """Owners of a live copy that they sent themselves (see ``schemas.threads``). Only for them does the email open a thread."""
     shared_by: tuple[AccountId, ...] = ()
     """Accounts with a live copy whose policy shares this link."""
     attestations: tuple[Attestation, ...] = Field(default=(), alias="vouchers")

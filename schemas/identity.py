@@ -130,3 +130,17 @@ def message_id_hash(key: bytes, message_id: str) -> bytes:
 def header_hash(key: bytes, headers: bytes) -> bytes:
     """Return the keyed hash of a whole header block: tells a moved mail from a new one without fetching its body."""
     return hmac.digest(key, b"headers\0" + headers, "sha256")[:MARK_BYTES]
+
+
+_TEAM = "team:"
+"""No address begins so: it has an ``@``."""
+
+
+def team_of(account: str) -> str:
+    """Return the owner of a shared mailbox, by its account's id: a team, whose members change while its mail stays where it is."""
+    return f"{_TEAM}{account}"
+
+
+def is_team(owner: str) -> bool:
+    """Whether an owner is a team, and not a user's address."""
+    return owner.startswith(_TEAM) and "@" not in owner

@@ -1,13 +1,15 @@
 """The rule of who sees what: pure functions, read by the matcher (stored flags) and by every reader (the guard).
 
 The rule. Viewer V sees email M on record R if and only if M is linked to R, V may read R, and
-(a) V owns a live copy of M, or (b) some live copy of M belongs to an account whose policy shares the link.
+(a) V owns a live copy of M, alone or as a member of a team, or (b) some live copy of M belongs to an account whose policy
+shares the link.
 A Bcc link is known only to the owner of the copy that has the Bcc.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 from pydantic import Field, field_validator
@@ -133,7 +135,7 @@ class LiveCopy(Contract):
     account: str
     """The account that holds the copy."""
     owner: str
-    """The user who owns the account."""
+    """The user who owns the account, or the team (``schemas.identity``)."""
     policy: SharingPolicy
     """The account's sharing policy."""
     own_addresses: tuple[str, ...]
@@ -152,7 +154,7 @@ class Subject(Contract):
     internal: frozenset[str]
     """Those of the participants and of the link's addresses that are the company's own people, see ``internal_among``."""
     attesting: frozenset[str] = frozenset()
-    """Users in whose mailboxes the email's thread is about the record. Only for a link by role ``thread``."""
+    """Owners in whose mailboxes the email's thread is about the record. Only for a link by role ``thread``."""
     bounce: bool = False
     """Whether it is a bounce: one whose copy has a Bcc tells in its text who was in Bcc of the mail that bounced."""
 
@@ -196,9 +198,15 @@ class CopyDecision(Contract):
 
 
 def decide(
-    viewer: str, copies: Sequence[LiveCopy], matches: Sequence[Match], subject: Subject, company: CompanyPolicy
+    owners: AbstractSet[str],
+    copies: Sequence[LiveCopy],
+    matches: Sequence[Match],
+    subject: Subject,
+    company: CompanyPolicy,
 ) -> list[CopyDecision]:
     """Apply the rule to an email that is linked to a record which the viewer may read.
+
+    ``owners`` are the viewer and the teams that the viewer is a member of.
 
     Returns one line for each live copy and match that belong together. The viewer sees the email there
     if and only if one of them grants: without a live copy or a match no one does.
@@ -208,7 +216,7 @@ def decide(
         for match in matches:
             if match.role is Role.BCC and (match.account != copy.account or match.address not in copy.bcc):
                 continue
-            if copy.owner != viewer:
+            if copy.owner not in owners:
                 decision = shares(copy, match, subject, company)
             elif match.role is Role.THREAD and not subject.attesting:
                 # A thread that no one's mail opens now puts the email on no page, its holders' included.

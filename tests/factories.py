@@ -11,6 +11,7 @@ from schemas.ledger import Epoch, Folder, FolderState, Row, RowState
 from schemas.mail import Content
 from schemas.sharing import Mode, SharingPolicy
 from services.store import Store, new_account_id
+from services.store.access.teams import ActiveViewer
 from services.store.core.documents import now
 
 INBOX, SENT = folder_id(b"INBOX"), folder_id(b"Sent")
@@ -38,6 +39,11 @@ def account(
         **fields,
     }
     return Account(owner=owner, address=address, **values)
+
+
+def viewer(email: str, *teams: str) -> ActiveViewer:
+    """Return a user who reads, and who is a member of teams."""
+    return ActiveViewer(email=email, created_at=now(), owners=frozenset({email, *teams}))
 
 
 def folder(of: str, **fields: Any) -> Folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email import policy
 from email.headerregistry import Address, Group
@@ -20,7 +21,7 @@ def one_line(text: str) -> str:
 def build_mail(
     *,
     sender: str,
-    to: User | None,
+    to: Sequence[User],
     subject: str,
     text: str,
     html: str | None = None,
@@ -29,15 +30,15 @@ def build_mail(
 ) -> EmailMessage:
     """Return a mail in text, and HTML if there is any, that is marked as automatic (RFC 3834).
 
-    Without ``message_id`` it gets a new one, without ``date`` the present one. Without ``to`` it names no recipient (RFC 5322
-    section 3.4, a group without members).
+    Without ``message_id`` it gets a new one, without ``date`` the present one. Without anyone in ``to`` it names no recipient
+    (RFC 5322 section 3.4, a group without members).
 
     Headers contain only addresses, counts and the owner's own name: nothing that others wrote in a mail.
     """
     mail = EmailMessage()
     name, address = parseaddr(sender)
     mail["From"] = _mailbox(name, address)
-    mail["To"] = Group("undisclosed-recipients") if to is None else _mailbox(one_line(to.name), to.email)
+    mail["To"] = [_mailbox(one_line(one.name), one.email) for one in to] or Group("undisclosed-recipients")
     mail["Subject"] = one_line(subject)
     mail["Date"] = date or format_datetime(datetime.now(UTC))
     mail["Message-ID"] = message_id or make_msgid(domain=address.rpartition("@")[2])

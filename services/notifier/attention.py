@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -14,7 +15,7 @@ from services.mailbox.outgoing_mail import build_mail
 from services.notifier.templates import render
 
 
-def attention(*, sender: str, owner: User, account: Account, now: datetime, console: str = "") -> EmailMessage:
+def attention(*, sender: str, to: Sequence[User], account: Account, now: datetime, console: str = "") -> EmailMessage:
     """Return the mail about the account's latest incident. Sent twice, it has the same Message-ID.
 
     The steps link to the web console at ``console``, or name CLI commands if there is none.
@@ -27,14 +28,21 @@ def attention(*, sender: str, owner: User, account: Account, now: datetime, cons
         steps=(*lines, *_see(url), *_last_steps(account, console)),
         blocked=True,
         sender=sender,
-        owner=owner,
+        to=to,
         account=account,
         now=now,
     )
 
 
 def trouble_mail(
-    *, sender: str, owner: User, account: Account, trouble: Trouble, number: int, now: datetime, console: str = ""
+    *,
+    sender: str,
+    to: Sequence[User],
+    account: Account,
+    trouble: Trouble,
+    number: int,
+    now: datetime,
+    console: str = "",
 ) -> EmailMessage:
     """Return the mail about a trouble that lasts, though Leadmail keeps trying. Sent twice, it has the same Message-ID.
 
@@ -60,7 +68,7 @@ def trouble_mail(
         ),
         blocked=False,
         sender=sender,
-        owner=owner,
+        to=to,
         account=account,
         now=now,
     )
@@ -74,15 +82,15 @@ def _mail(
     steps: tuple[str, ...],
     blocked: bool,
     sender: str,
-    owner: User,
+    to: Sequence[User],
     account: Account,
     now: datetime,
 ) -> EmailMessage:
     """Return a mail of which the subject says ``what`` of the account, with a Message-ID that begins with ``name``."""
     address = wording.readable(account.address)
     facts: dict[str, object] = {
-        "owner": owner,
-        "whose": "your" if owner.email == account.owner else "the",
+        "called": to[0].name if len(to) == 1 else "",
+        "whose": "your" if to[0].email in account.holders else "the",
         "address": address,
         "sentence": sentence,
         "steps": steps,
@@ -90,7 +98,7 @@ def _mail(
     }
     return build_mail(
         sender=sender,
-        to=owner,
+        to=to,
         subject=f"{address} {what}",
         message_id=f"<{name}@{parseaddr(sender)[1].rpartition('@')[2]}>",
         date=format_datetime(now),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
@@ -17,7 +17,7 @@ from services.store import EpochReport
 
 
 def confirmation(
-    *, sender: str, owner: User, report: EpochReport, company: CompanyPolicy, first: bool, console: str = ""
+    *, sender: str, to: Sequence[User], report: EpochReport, company: CompanyPolicy, first: bool, console: str = ""
 ) -> EmailMessage:
     """Return the confirmation of a completed epoch. Built twice, it has the same Message-ID and Date.
 
@@ -27,7 +27,7 @@ def confirmation(
     assert epoch.completed_at is not None
     address = wording.readable(report.address)
     facts: dict[str, object] = {
-        "owner": owner,
+        "called": to[0].name if len(to) == 1 else "",
         "report": report,
         "address": address,
         "messages": _messages(report.counts),
@@ -51,7 +51,7 @@ def confirmation(
     )
     return build_mail(
         sender=sender,
-        to=owner,
+        to=to,
         subject=f"{address} is synchronised: {found}",
         message_id=notification_id(epoch.account, epoch.number, parseaddr(sender)[1].rpartition("@")[2]),
         date=format_datetime(epoch.completed_at),

@@ -7,6 +7,7 @@ The event is not retried, so an outage of the mail server fills no queue and cre
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -68,10 +69,10 @@ class Notifier:
         trouble = account.trouble
 
         async def compose() -> OwnerMail:
-            first, *others = await self._concerned(account, trouble)
+            first, *others = people = await self._concerned(account, trouble)
             mail = trouble_mail(
                 sender=self.sender,
-                owner=first,
+                to=people,
                 account=account,
                 trouble=trouble,
                 number=number,
@@ -89,21 +90,21 @@ class Notifier:
     async def _send_confirmation(self, epoch: Epoch) -> bool:
         async def compose() -> OwnerMail | None:
             report = await self.store.status.report(epoch.account, epoch.number)
-            if report is None:
-                return None  # the account was purged meanwhile
-            owner = await self._owner(report.owner)
+            if report is None or not report.holders:
+                return None  # the account was purged, or its last holder left, meanwhile
+            first, *others = people = await self._people(report.holders)
             company = await self.store.company.policy()
             # Not number == 1: a later backfill may have superseded the first, which then was never confirmed.
             earlier = [one for one in await self.store.epochs.of(epoch.account) if one.number < epoch.number]
             mail = confirmation(
                 sender=self.sender,
-                owner=owner,
+                to=people,
                 report=report,
                 company=company,
                 first=not earlier,
                 console=self.console,
             )
-            return OwnerMail(mail, owner.email, "confirmation")
+            return OwnerMail(mail, first.email, "confirmation", tuple(one.email for one in others))
 
         log = self.log.bind(mail="confirmation", epoch=epoch.number)
         return await Notification(self.store.epochs, epoch.account, epoch.number).deliver(compose, self.send, log)
@@ -120,18 +121,26 @@ class Notifier:
         return await Notification(self.store.attention, account_id, incident).deliver(compose, self.send, log)
 
     async def _attention(self, account: Account) -> OwnerMail:
-        owner = await self._owner(account.owner)
-        mail = attention(sender=self.sender, owner=owner, account=account, now=now(), console=self.console)
-        return OwnerMail(mail, owner.email, "attention")
+        first, *others = people = await self._people(account.holders)
+        mail = attention(sender=self.sender, to=people, account=account, now=now(), console=self.console)
+        return OwnerMail(mail, first.email, "attention", tuple(one.email for one in others))
 
     async def _concerned(self, account: Account, trouble: Trouble) -> list[User]:
         """Return who can do something about a trouble: the administrators, if Leadmail may not open a mailbox in its own name."""
         everyone = await self.store.users.get_all() if trouble.code in APP_ONLY else []
         administrators = [user for user in everyone if user.admin and not user.disabled]
-        return administrators or [await self._owner(account.owner)]
+        return administrators or await self._people(account.holders)
 
-    async def _owner(self, email: str) -> User:
-        """Return the owner of an account. A removed user still gets the mail: it is about their mailbox."""
+    async def _people(self, holders: Collection[str]) -> list[User]:
+        """Return who gets a mail about an account: its owner, or the members of its team who are not disabled.
+
+        If there is none of these, all get it: it is about their mailbox.
+        """
+        found = [await self._user(email) for email in holders]
+        return [user for user in found if not user.disabled] or found
+
+    async def _user(self, email: str) -> User:
+        """Return a user. A removed one still gets the mail: it is about their mailbox."""
         try:
             return await self.store.users.get(email)
         except NotFoundError:

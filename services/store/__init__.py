@@ -9,6 +9,7 @@
 - ``mail``: emails, links, blobs, dead letters
 - ``access``: users, which records they may read, and the guard
 - ``readers``: everything that users read
+- ``ownership``: whose mailboxes are: users who leave, and members of shared ones
 - ``admin``: sharing policies, removal, privacy requests, diagnostics
 - ``account_store``, ``stage_store``, ``reader_store``, ``store``: the class ``Store``, with the parts of it that are below users
 

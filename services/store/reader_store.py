@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from services.store.access.rights import RecordRights
     from services.store.access.scim_tokens import ScimTokens
     from services.store.access.sign_ins import SignIns
+    from services.store.access.teams import Teams
     from services.store.access.users import Company, Users
     from services.store.access.withdrawals import Withdrawals
     from services.store.mail.joined_links import JoinedLinks
@@ -90,6 +91,12 @@ class ReaderStore(StageStore):
         return Withdrawals(self._collections)
 
     @cached_property
+    def teams(self) -> Teams:
+        from services.store.access.teams import Teams
+
+        return Teams(self._collections)
+
+    @cached_property
     def _copies(self) -> Copies:
         from services.store.access.attesting import Attesting
         from services.store.access.copies import Copies
@@ -115,7 +122,7 @@ class ReaderStore(StageStore):
     def _guard(self) -> Guard:
         from services.store.access.guard import Guard
 
-        return Guard(self.users, self._copies, self._rights)
+        return Guard(self.users, self.teams, self._copies, self._rights)
 
     @cached_property
     def _candidates(self) -> Candidates:

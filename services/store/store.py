@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from services.store.admin.removal import Removal
     from services.store.admin.sharing import Sharing
     from services.store.admin.undoing import Undoing
-    from services.store.admin.user_lifecycle import UserLifecycle
     from services.store.admin.withdrawing import Withdrawing
+    from services.store.ownership.handover import Handover
+    from services.store.ownership.membership import Membership
+    from services.store.ownership.user_lifecycle import UserLifecycle
     from services.store.sync.status import Status
 
 
@@ -47,9 +49,9 @@ class Store(ReaderStore):
             cached_counts=self.cached_counts,
             message_ids=self.message_ids,
             epochs=self.epochs,
-            seen_by_owner=AttachedMail(
+            seen_by_holders=AttachedMail(
                 self._collections, self._rights.readable if self._config.readers_field else None
-            ).seen_by_owner,
+            ).seen_by_holders,
         )
 
     @cached_property
@@ -71,6 +73,7 @@ class Store(ReaderStore):
         return Aliases(
             self._collections,
             users=self.users,
+            teams=self.teams,
             lines=self._lines,
             rights=self._rights,
             colleagues=self.colleagues,
@@ -131,6 +134,7 @@ class Store(ReaderStore):
             links=self.links,
             copies=self._copies,
             rights=self._rights,
+            teams=self.teams,
             sharing=self.sharing,
             dead_letters=self.dead_letters,
             deleted_emails=self.deleted_emails,
@@ -139,20 +143,44 @@ class Store(ReaderStore):
         )
 
     @cached_property
+    def _handover(self) -> Handover:
+        from services.store.ownership.handover import Handover
+
+        return Handover(
+            self._collections,
+            ledger=self.ledger,
+            withdrawals=self.withdrawals,
+            pending_work=self.pending_work,
+            sharing=self.sharing,
+            colleagues=self.colleagues,
+            audit=self.audit,
+        )
+
+    @cached_property
+    def membership(self) -> Membership:
+        from services.store.ownership.membership import Membership
+
+        return Membership(
+            self._collections,
+            accounts=self.accounts,
+            colleagues=self.colleagues,
+            handover=self._handover,
+            audit=self.audit,
+        )
+
+    @cached_property
     def user_lifecycle(self) -> UserLifecycle:
-        from services.store.admin.user_lifecycle import UserLifecycle
+        from services.store.ownership.user_lifecycle import UserLifecycle
 
         return UserLifecycle(
             self._collections,
             users=self.users,
             sign_ins=self.sign_ins,
             accounts=self.accounts,
-            ledger=self.ledger,
             colleagues=self.colleagues,
             removal=self.removal,
-            sharing=self.sharing,
-            withdrawals=self.withdrawals,
-            pending_work=self.pending_work,
+            handover=self._handover,
+            membership=self.membership,
             audit=self.audit,
         )
 
@@ -176,6 +204,7 @@ class Store(ReaderStore):
 
         return Previewing(
             users=self.users,
+            teams=self.teams,
             company=self.company,
             ledger=self.ledger,
             links=self.links,

@@ -4,6 +4,7 @@
 - ``importing``: connects many mailboxes from a table, and says why those that failed did
 - ``proving``: how an address that a user claims becomes their own
 - ``company_domains``: the company's own domains: proposed, confirmed, opened, closed; and which records show less for it
+- ``membership``: who may change the members of a mailbox, and the change
 - ``leaving``: users with their sessions and mailboxes; what a removal concerns, and the removal
 - ``provisioning``: what the company's identity provider decides about users, and whom it signs in
 - ``key_rotation``: which secret of the deployment is needed, and replacing it

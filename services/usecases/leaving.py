@@ -49,7 +49,8 @@ async def user_lines(store: Store) -> list[UserLine]:
     sessions = await store.sign_ins.open_sessions()
     accounts: dict[str, list[Account]] = {}
     for account in await store.accounts.get_all():
-        accounts.setdefault(account.owner, []).append(account)
+        for holder in account.holders:
+            accounts.setdefault(holder, []).append(account)
     return [
         UserLine(user, sessions.get(user.email, 0), accounts.get(user.email, []))
         for user in await store.users.get_all()
@@ -63,7 +64,7 @@ async def removal_counts(store: Store, email: str, *, asker: str | None = None) 
         NotFoundError: there is no such user.
     """
     user = await store.users.get(email)
-    accounts = [account.id for account in await store.accounts.get_all(user.email)]
+    accounts = [account.id for account in await store.user_lifecycle.concerned(user.email)]
     counts = await store.removal.counts(accounts, asker=asker or user.email)
     return UserRemovalCounts(user, len(accounts), counts.emails, counts.only_here)
 
@@ -94,7 +95,7 @@ async def refuse_transfer(store: Store, email: str) -> None:
     Raises:
         NotAllowedError: Leadmail opens one of them in its own name.
     """
-    for account in await store.accounts.get_all(email):
+    for account in await store.user_lifecycle.concerned(email):
         if account.app_only and account.state is not AccountState.DISCONNECTED:
             raise NotAllowedError(
                 f"Leadmail opens {account.address} in its own name: only the operator may transfer it"
@@ -117,7 +118,7 @@ async def remove(
         NotFoundError: there is no such user, or ``heir`` is not an active user.
         NotAllowedError: it is the last administrator, or ``heir`` is the user.
     """
-    leaves = [] if fate is MailboxFate.TRANSFER else await store.accounts.get_all(email)
+    leaves = [] if fate is MailboxFate.TRANSFER else await store.user_lifecycle.concerned(email)
     tokens = revoker.tokens(leaves)
     await store.user_lifecycle.remove(
         email, by=by, purge=fate is MailboxFate.PURGE, transfer_to=heir if fate is MailboxFate.TRANSFER else None

@@ -24,8 +24,8 @@ _GROUPS, _IN_GROUP = 3, 4
 
 _TEXT = """Hello,
 
-{owner} says that {address} is their address, and asked Leadmail to confirm it. If this was you, enter
-this code in Leadmail, under My mailboxes, {account}, My other addresses:
+{owner} says that {address} is their address, or that of a mailbox of theirs, and asked Leadmail to confirm
+it. If this was you, enter this code in Leadmail, under My mailboxes, {account}, My other addresses:
 
     {code}
 
@@ -53,7 +53,7 @@ async def refuse_others(addresses: Iterable[str], owner: str, *, store: Store) -
             raise AlreadyExistsError(f"{address} already belongs to another user")
 
 
-async def send_code(account: Account, address: str, *, store: Store, post: SendMail, sender: str) -> None:
+async def send_code(account: Account, address: str, *, store: Store, post: SendMail, sender: str, by: str) -> None:
     """Send a code to an address that an account claims.
 
     The mail names no recipient: if the address is a contact's, the mail must not be on the contact's page.
@@ -64,6 +64,7 @@ async def send_code(account: Account, address: str, *, store: Store, post: SendM
         store: keeps a hash of the code.
         post: sends it.
         sender: the value of ``LEADMAIL_MAIL_FROM``.
+        by: the account's owner, or a member who asks for it.
 
     Raises:
         NotAllowedError: the address is not claimed or needs no code, too many codes were sent, or the mail was not accepted.
@@ -77,17 +78,17 @@ async def send_code(account: Account, address: str, *, store: Store, post: SendM
     if await store.address_proofs.is_another_users(address, account.owner):
         raise AlreadyExistsError(f"{address} is the address of another user")
     await _refuse_list(account, address, store=store)
-    limits = {f"codes/{account.owner}": MOST_CODES, f"codes-to/{address}/{account.owner}": MOST_TO_ADDRESS}
+    limits = {f"codes/{by}": MOST_CODES, f"codes-to/{address}/{by}": MOST_TO_ADDRESS}
     for what, most in {**limits, f"codes-to/{address}": MOST_OF_ALL}.items():
         if not await store.sign_ins.attempt(what, most=most, within=WITHIN):
             raise NotAllowedError("too many codes were sent: try again in an hour")
     code = new_code()
-    await store.address_codes.offer(account.id, address, code, lasts=LASTS, by=account.owner)
+    await store.address_codes.offer(account.id, address, code, lasts=LASTS, by=by)
     minutes = int(LASTS.total_seconds() // 60)
-    text = _TEXT.format(owner=account.owner, address=address, account=account.address, code=code, minutes=minutes)
+    text = _TEXT.format(owner=by, address=address, account=account.address, code=code, minutes=minutes)
     mail = build_mail(
         sender=sender,
-        to=None,
+        to=(),
         subject="Confirm your address for Leadmail",
         text=text,
     )
@@ -97,18 +98,18 @@ async def send_code(account: Account, address: str, *, store: Store, post: SendM
         raise NotAllowedError(f"the code could not be sent to {address}: try again later") from error
 
 
-async def enter_code(account: Account, code: str, *, store: Store) -> tuple[Account, str]:
+async def enter_code(account: Account, code: str, *, store: Store, by: str) -> tuple[Account, str]:
     """Enter a code that was sent to an address. Returns the account and the address, which is proven now.
 
     Raises:
         NotAllowedError: the code is wrong or no longer valid, or too many were entered.
         AlreadyExistsError: the address is another user's, or another account has proven it at least as well.
     """
-    if not await store.sign_ins.attempt(f"codes-typed/{account.owner}", most=MOST_TYPED, within=WITHIN):
+    if not await store.sign_ins.attempt(f"codes-typed/{by}", most=MOST_TYPED, within=WITHIN):
         raise NotAllowedError("too many codes were entered: try again in an hour")
     for address in account.unproven:
         await _refuse_list(account, address, store=store)
-    return await store.address_codes.enter(account.id, code, by=account.owner)
+    return await store.address_codes.enter(account.id, code, by=by)
 
 
 async def _refuse_list(account: Account, address: str, *, store: Store) -> None:

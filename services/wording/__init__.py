@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         QUARANTINED,
         SKIPPED,
         left_out,
+        owner,
         paused,
         skipped,
     )
@@ -77,6 +78,7 @@ __all__ = [
     "internal_record",
     "left_out",
     "opening",
+    "owner",
     "paused",
     "people",
     "plural",
@@ -110,6 +112,7 @@ _HOMES = {
         "QUARANTINED",
         "SKIPPED",
         "left_out",
+        "owner",
         "paused",
         "skipped",
     ),

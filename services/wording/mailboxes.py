@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.accounts import ProofKind
+from schemas.accounts import Account, ProofKind
 
 SKIPPED = {
     "too-large": "larger than your company's limit",
@@ -46,10 +46,15 @@ PROOFS = {
 """How an address became an account's own."""
 NOT_PROVEN = "not proven: has no effect"
 PAUSED = {
-    "owner-disabled": "paused while its owner is disabled",
+    "owner-disabled": "paused while its owner, or each member, is disabled",
     "operator": "paused by your administrator",
 }
 """Why a mailbox is paused that its owner did not pause."""
+
+
+def owner(account: Account) -> str:
+    """Say whose mailbox it is."""
+    return f"shared: {', '.join(account.members) or 'no members'}" if account.shared else account.owner
 
 
 def skipped(reason: str) -> str:

@@ -138,7 +138,15 @@ class Pages:
 
 def _control(state: State) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint by which tests change the state, and see what was asked."""
-    settable = {one.name for one in fields(State)} & {"lifetime", "rotates", "skew", "claims", "audiences", "app_user"}
+    settable = {one.name for one in fields(State)} & {
+        "lifetime",
+        "rotates",
+        "skew",
+        "claims",
+        "audiences",
+        "app_user",
+        "opens",
+    }
 
     async def control(request: Request) -> Response:
         if request.method == "POST":

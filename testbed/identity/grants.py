@@ -237,4 +237,5 @@ class Introspection(IntrospectionEndpoint):
 
     def introspect_token(self, token: Token) -> dict[str, Any]:
         """Return whose token it is."""
-        return {"active": True, "username": token.user, "scope": token.scope, "exp": int(token.expires_at)}
+        opened = self.server.state.opens.get(token.user, token.user)
+        return {"active": True, "username": opened, "scope": token.scope, "exp": int(token.expires_at)}

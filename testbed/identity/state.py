@@ -175,6 +175,8 @@ class State:
     audiences: tuple[str, ...] = ()
     """Further URLs of its token endpoint, which service accounts may name."""
     app_user: str = ""
+    opens: dict[str, str] = field(default_factory=dict)
+    """The mailboxes of others that users' tokens open at the mail server, by user: it takes them for no other one."""
     """Whose mailbox the tokens of an application itself open."""
     asked: list[str] = field(default_factory=list)
     """Which endpoints were asked, in order."""

@@ -50,7 +50,17 @@ TARGETS = (
         functions=("visible_email", "shown_marks", "folded", "_one_line"),
     ),
     Target(
-        "services/store/admin/user_lifecycle.py", ("tests/store/admin/test_user_lifecycle.py", _ENTRIES), servers=True
+        "services/store/ownership/user_lifecycle.py",
+        ("tests/store/ownership/test_user_lifecycle.py", _ENTRIES),
+        servers=True,
+    ),
+    Target(
+        "services/store/ownership/membership.py", ("tests/store/ownership/test_membership.py", _ENTRIES), servers=True
+    ),
+    Target(
+        "services/store/ownership/handover.py",
+        ("tests/store/ownership/test_user_lifecycle.py", "tests/store/ownership/test_membership.py", _ENTRIES),
+        servers=True,
     ),
     Target(
         "services/amqp/delivery/dispatch.py",
@@ -89,7 +99,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
             ("Withdrawals.kinds: '_id' → '_id~'", "Withdrawals.kinds: 1 → 2"), "the _id comes along all the same"
         ),
     },
-    "services/store/admin/user_lifecycle.py": {"-: 500 → 501": "how many emails one piece of work has"},
+    "services/store/ownership/handover.py": {"-: 500 → 501": "how many emails one piece of work has"},
     "services/store/readers/candidates.py": {
         "Candidates.ids: '\\uffff' → '\\uffff~'": "ids are hexadecimal digits: none lies between the two",
         "Candidates.ids: 'email' → 'email~'": "the index that the query is told to use has the ids in order, too",

@@ -84,6 +84,7 @@ def test_failures_are_read_back(delimiter: str) -> None:
         "'login",
         SecretStr("p4ss"),
         "@no",
+        members=("-m@x.example", "n@x.example"),
     )
     text = write_failures([(odd, "=why"), (MailboxRow(3, "'b@x.example", host="''-host"), "")], delimiter)
     assert "p4ss" not in text

@@ -29,7 +29,8 @@ COMMANDS = (
         "orphaned_emails._tombstone",
     ),
     *("erasing._remove_dead_letters", "erasing._tombstone", "erasing.erase", "erasures.add", "erasures.end"),
-    *("user_lifecycle._set_disabled", "user_lifecycle._transfer", "user_lifecycle.remove"),
+    *("user_lifecycle._set_disabled", "handover.hand_over", "user_lifecycle.remove"),
+    *("membership.change", "membership.forget", "colleagues.require_active", "address_proofs.login_changes"),
     *("cached_counts._count", "cached_counts.forget"),
     *("blob_refs.drop_heads", "sign_ins._lock_out", "sign_ins.end_all"),
     *(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.evidence import INBOX, SENT, company, held, mail, truth_of
+from testbed.chaos.proof.expected import ExpectedState, Mailowner
+from testbed.chaos.proof.reference import work_out
+from tests.faults.evidence import INBOX, RECORDS, SENT, VIEWERS, company, held, mail, truth_of
 
 ROOT = Path(__file__).parents[2]
 INDEPENDENT = ("reader", "reference", "stored", "verdict", "findings", "owed", "mailbox", "observer")
@@ -52,6 +54,32 @@ def test_a_holder_whom_the_mail_does_not_name_is_known_to_himself_only() -> None
     assert holders["dee@own.example", identity] == holders["ana@own.example", identity] == {"ana@own.example"}
     assert holders["cy@own.example", identity] == {"ana@own.example", "cy@own.example"}
     assert truth_of(copies[2:]).holders["dee@own.example", identity] == frozenset()
+
+
+def test_each_member_of_a_team_is_a_holder() -> None:
+    """Ana and Dee see the team's private mail, its Bcc and its threads; to others, the mailbox's address stands for them."""
+    office = "office@own.example"
+    team = Mailowner(
+        "the team", frozenset({office}), frozenset({office}), "private", (), frozenset(VIEWERS[::3]), office
+    )
+    offer = mail("1@x", office, "lex@law.example", bcc="pat@client.example")
+    answer = mail("2@x", "assistant@far.example", office, answers="1@x")
+    copies = [held("t", SENT, 1, offer), held("t", INBOX, 2, answer)]
+    both = {each.mail.identity for each in copies}
+
+    def truth(of: Mailowner) -> ExpectedState:
+        return work_out(copies, records=RECORDS, accounts={"t": of}, viewers=VIEWERS, excluded=())
+
+    private, public = truth(team), truth(team._replace(mode="public"))
+    for member in VIEWERS[::3]:
+        assert private.visible[member, "contact:2"] == both
+        assert private.bcc[member, copies[0].mail.identity] == {"pat@client.example"}
+        assert private.holders[member, copies[0].mail.identity] == {office}
+    assert ("bo@own.example", "contact:2") not in private.visible
+    assert public.visible["bo@own.example", "contact:2"] == both
+    assert public.holders["bo@own.example", copies[0].mail.identity] == {office}
+    assert ("bo@own.example", copies[0].mail.identity) not in public.bcc
+    assert private.links["contact:2", copies[0].mail.identity].owners == {"the team"}
 
 
 def test_a_thread_of_two_records_is_on_neither() -> None:

@@ -41,9 +41,9 @@ def test_no_field_adds_a_header(field: str, line_break: str, place: str) -> None
     text = place.format(line_break)
     to = ANN.model_copy(update={"name": text}) if field == "name" else ANN
     fields = FIELDS if field == "name" else FIELDS | {field: text + (" <a@example.test>" if field == "sender" else "")}
-    plain = headers(serialize(build_mail(to=ANN, **FIELDS)))
+    plain = headers(serialize(build_mail(to=[ANN], **FIELDS)))
     try:
-        data = serialize(build_mail(to=to, **fields))
+        data = serialize(build_mail(to=[to], **fields))
     except ValueError:
         return
     assert headers(data) == plain
@@ -51,7 +51,7 @@ def test_no_field_adds_a_header(field: str, line_break: str, place: str) -> None
 
 def test_a_bare_cr_that_gets_into_a_header_is_refused() -> None:
     """Python's policy lets a CR at the end of a value through; the last check before the network does not."""
-    mail = build_mail(to=ANN, **FIELDS)
+    mail = build_mail(to=[ANN], **FIELDS)
     mail["X-Note"] = "note\r"
     with pytest.raises(InjectionError):
         serialize(mail)
@@ -59,13 +59,13 @@ def test_a_bare_cr_that_gets_into_a_header_is_refused() -> None:
 
 def test_line_breaks_in_the_text_stay_in_the_text() -> None:
     """A bare CR in the body ends a line of the body and nothing else."""
-    data = serialize(build_mail(to=ANN, **FIELDS | {"text": "one\rBcc: eve@example.test\n.\ntwo"}))
-    assert headers(data) == headers(serialize(build_mail(to=ANN, **FIELDS)))
+    data = serialize(build_mail(to=[ANN], **FIELDS | {"text": "one\rBcc: eve@example.test\n.\ntwo"}))
+    assert headers(data) == headers(serialize(build_mail(to=[ANN], **FIELDS)))
     assert b"\r" not in data.replace(b"\r\n", b"")
 
 
 def test_a_mail_without_a_recipient_names_none() -> None:
     """Whoever finds it in a mailbox cannot tell from its headers whom it was sent to; and it needs no HTML."""
     fields = {name: value for name, value in FIELDS.items() if name != "html"}
-    read = message_from_bytes(serialize(build_mail(to=None, **fields)))
+    read = message_from_bytes(serialize(build_mail(to=(), **fields)))
     assert (read["To"], read.get_content_type()) == ("undisclosed-recipients:;", "text/plain")

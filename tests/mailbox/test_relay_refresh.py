@@ -46,7 +46,7 @@ def process(settings: CliSettings, store: Store) -> RelayTokens:
 
 async def send(settings: CliSettings, store: Store, user: MailUser) -> None:
     """Send a mail as a process that starts does."""
-    mail = build_mail(sender=user.address, to=None, subject="hello", text="hello\n")
+    mail = build_mail(sender=user.address, to=(), subject="hello", text="hello\n")
     await make_post(settings, make_policy(settings), store.relay_refresh)(mail, TO)
 
 

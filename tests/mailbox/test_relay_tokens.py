@@ -27,7 +27,7 @@ TO = "owner@crm.example"
 
 def mail(user: MailUser) -> EmailMessage:
     """Return a mail to send."""
-    return build_mail(sender=user.address, to=None, subject="hello", text="hello\n")
+    return build_mail(sender=user.address, to=(), subject="hello", text="hello\n")
 
 
 async def post(settings: CliSettings, store: Store, user: MailUser, times: int = 1) -> None:

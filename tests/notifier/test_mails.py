@@ -52,7 +52,7 @@ def sent(
     """Return a confirmation as its recipient reads it."""
     mail = confirmation(
         sender=SENDER,
-        owner=owner,
+        to=[owner],
         report=report(**changes),
         company=company or CompanyPolicy(),
         first=first,
@@ -180,7 +180,7 @@ def test_every_incident_has_words_and_steps(code: Code) -> None:
 def alert(reason: str, *, provider: str | None = None, address: str = ANNA.email) -> EmailMessage:
     """Return an attention mail as its recipient reads it."""
     account = blocked(reason, provider=provider, address=address)
-    return read(serialize(attention(sender=SENDER, owner=ANNA, account=account, now=START)))
+    return read(serialize(attention(sender=SENDER, to=[ANNA], account=account, now=START)))
 
 
 def blocked(reason: str = "wrong-password", *, provider: str | None = None, address: str = ANNA.email) -> Account:
@@ -200,7 +200,7 @@ def blocked(reason: str = "wrong-password", *, provider: str | None = None, addr
 def test_with_the_console_mails_link_to_it() -> None:
     """Both mails link to the owner's pages instead of naming commands."""
     pages = "https://leadmail.example.com"
-    noticed = read(serialize(attention(sender=SENDER, owner=ANNA, account=blocked(), now=START, console=pages)))
+    noticed = read(serialize(attention(sender=SENDER, to=[ANNA], account=blocked(), now=START, console=pages)))
     confirmed = sent(console=pages)
     for mail, page in ((noticed, "/password"), (confirmed, "/sharing")):
         for text in both(mail):
@@ -285,7 +285,7 @@ def test_who_signed_in_is_sent_to_the_sign_in() -> None:
         ("", f"leadmail account login {ANNA.email}"),
     ):
         for text in both(
-            read(serialize(attention(sender=SENDER, owner=ANNA, account=signed_in, now=START, console=console)))
+            read(serialize(attention(sender=SENDER, to=[ANNA], account=signed_in, now=START, console=console)))
         ):
             assert where in text
             assert "withdrawn" in text

@@ -46,7 +46,7 @@ def test_an_own_copy_is_named_as_such() -> None:
     match = Match(address="c@client.example", role=Role.FROM)
     for viewer, verdict in (("a@x.example", Verdict.OWN_COPY), ("b@x.example", Verdict.SHARED)):
         (line,) = decide(
-            viewer,
+            {viewer},
             [copy],
             [match],
             Subject(participants=frozenset({match.address}), internal=frozenset()),

@@ -19,6 +19,7 @@ from schemas.mail import Content, Participant, Role
 from schemas.records import RecordRef
 from schemas.sharing import Mode
 from services.store import LinkAddition, RowOutcome, Store
+from services.store.access.teams import ActiveViewer
 from tests.factories import SENT, account, row, sent_folder
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,6 +61,10 @@ class World:
     async def user(self, email: str, *, admin: bool = False) -> str:
         """Add a user."""
         return (await self.store.users.add(email, admin=admin)).email
+
+    async def viewer(self, email: str) -> ActiveViewer:
+        """Return a user as one who reads."""
+        return await self.store.teams.viewer(await self.store.users.get(email))
 
     async def account(self, address: str, mode: Mode = Mode.PUBLIC, **fields: Any) -> Account:
         """Add a user with an account of the same address (unless another owner is given), and lease it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -10,14 +11,14 @@ import typer
 from schemas.accounts import Account, AccountState
 from schemas.ledger import RowState
 from services import wording
-from services.cli.accounts import aliases, change, connect, folder_view, importing, removal, settings, sign_in
+from services.cli.accounts import aliases, change, connect, folder_view, importing, members, removal, settings, sign_in
 from services.cli.accounts.settings import AccountName
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, moment, print_json, say, table
 from services.cli.terminal.session import command, open_session
 from services.mailbox import advice
-from services.store import OPERATOR
+from services.store import OPERATOR, NotFoundError
 from services.usecases import balance
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -29,20 +30,22 @@ app.command("import")(importing.import_accounts)
 @prints(list[results.AccountResult])
 @command
 async def list_accounts(
-    owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only accounts of this user.")] = None,
+    owner: Annotated[
+        str | None, typer.Option(metavar="EMAIL", help="Only accounts of this user, shared ones included.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List all accounts."""
     async with open_session() as session:
         wanted = None if owner is None else (await session.store.users.get(owner)).email
-        accounts = await session.store.accounts.get_all(wanted)
+        accounts = await (session.store.accounts.held_by(wanted) if wanted else session.store.accounts.get_all())
     if as_json:
         print_json([results.AccountResult.of(account) for account in accounts])
     elif accounts:
         rows = [
             (
                 account.address,
-                account.owner,
+                wording.owner(account),
                 account.provider or account.incoming.host,
                 wording.sharing(account.sharing),
                 _state(account),
@@ -76,7 +79,7 @@ async def show(name: AccountName, as_json: Json = False) -> None:
     servers = [("incoming", account.incoming)] + ([("outgoing", account.outgoing)] if account.outgoing else [])
     rows: list[tuple[str, str]] = [
         ("id", account.id),
-        ("owner", account.owner),
+        *([("members", ", ".join(account.members))] if account.shared else [("owner", account.owner)]),
         ("state", _state(account)),
         *_trouble(account, {one.folder.id: one.name for one in each if one.folder}),
         ("sharing", wording.sharing(account.sharing)),
@@ -146,7 +149,12 @@ async def resume(name: AccountName) -> None:
     """Continue synchronising a paused or blocked account. It catches up with everything it missed."""
     async with open_session() as session:
         account = await session.connected(name)
-        await session.store.users.active(account.owner)  # the mailboxes of a disabled user stay paused
+        for holder in account.holders:
+            with suppress(NotFoundError):
+                await session.store.users.active(holder)
+                break
+        else:  # the mailboxes of disabled users stay paused
+            raise NotFoundError(f"{wording.owner(account)} cannot use it: `leadmail user enable EMAIL` changes that")
         await session.store.accounts.set_state(account.id, AccountState.ACTIVE, by=OPERATOR)
     say(f"{account.address} is active again.")
 
@@ -170,4 +178,5 @@ app.command("sharing")(settings.sharing)
 app.command("folders")(settings.folders)
 app.command("aliases")(aliases.aliases)
 app.command("confirm-address")(aliases.confirm_address)
+app.command("members")(members.members)
 app.command("remove")(removal.remove)

@@ -33,25 +33,29 @@ async def aliases(  # noqa: PLR0917 - typer names them by keyword
     code: Annotated[str | None, typer.Option(help="The code that was sent to an address: this proves it.")] = None,
     by: Annotated[
         str | None,
-        typer.Option(metavar="EMAIL", help="The account's owner, who makes the change; required for a change."),
+        typer.Option(
+            metavar="EMAIL", help="The account's owner, or a member, who makes the change; required for a change."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Show or change the owner's other addresses. A claimed address has no effect until a code or an administrator proves it."""
     wanted = {normal_address(one) for one in add or ()}
     unwanted = {normal_address(one) for one in remove or ()}
-    sent: set[str] = set()
+    sent, caller = set[str](), ""
     async with open_session(setup=bool(wanted or code)) as session:
         account = await session.store.accounts.find(name)
         if wanted or unwanted or code:
             account = await session.connected(name)
-            if by is None or (await session.store.users.get(by)).email != account.owner:
-                fail(f"only the owner of {account.address} can change addresses: add --by {account.owner}", code=USAGE)
+            caller = (await session.store.users.get(by)).email if by else ""
+            if caller not in account.holders:
+                only = " or ".join(account.holders)
+                fail(f"only the owner of {account.address} can change addresses: add --by {only}", code=USAGE)
         if wanted or unwanted:
-            account = await _change(session, account, wanted, unwanted)
-            sent = await _send_codes(session, account, wanted)
+            account = await _change(session, account, wanted, unwanted, by=caller)
+            sent = await _send_codes(session, account, wanted, by=caller)
         if code:
-            account, _ = await proving.enter_code(account, code, store=session.store)
+            account, _ = await proving.enter_code(account, code, store=session.store, by=caller)
         candidates = await session.store.aliases.candidates(account)
     if as_json:
         print_json(results.AliasesResult.of(account, candidates=candidates))
@@ -59,15 +63,15 @@ async def aliases(  # noqa: PLR0917 - typer names them by keyword
     _show(account, sent, candidates)
 
 
-async def _change(session: Session, account: Account, wanted: set[str], unwanted: set[str]) -> Account:
+async def _change(session: Session, account: Account, wanted: set[str], unwanted: set[str], *, by: str) -> Account:
     if strange := sorted(unwanted - set(account.aliases)):
         fail(f"{account.address} has no alias {', '.join(strange)}", code=USAGE)
     await proving.refuse_others(wanted, account.owner, store=session.store)
     claimed = {*account.aliases, *wanted} - unwanted
-    return await session.store.accounts.save_aliases(account.id, claimed, by=account.owner)
+    return await session.store.accounts.save_aliases(account.id, claimed, by=by)
 
 
-async def _send_codes(session: Session, account: Account, wanted: set[str]) -> set[str]:
+async def _send_codes(session: Session, account: Account, wanted: set[str], *, by: str) -> set[str]:
     """Send a code to each new address that is not proven; none without a mail server. Returns where codes were sent."""
     settings = session.settings
     unproven = wanted.intersection(account.unproven)
@@ -75,7 +79,7 @@ async def _send_codes(session: Session, account: Account, wanted: set[str]) -> s
         return set()
     post = make_post(settings, session.policy, session.store.relay_refresh)
     for address in sorted(unproven):
-        await proving.send_code(account, address, store=session.store, post=post, sender=settings.mail_from)
+        await proving.send_code(account, address, store=session.store, post=post, sender=settings.mail_from, by=by)
     return unproven
 
 
@@ -110,4 +114,6 @@ async def confirm_address(
     async with open_session(setup=True) as session:
         account = await session.connected(name)
         account = await proving.confirm(account, confirmed, store=session.store, by=by)
-    say(f"{confirmed} counts as an address of {account.owner}, whose mailbox is {account.address}.", style="green")
+    say(
+        f"{confirmed} counts as an address of {account.holder_name}, whose mailbox is {account.address}.", style="green"
+    )

@@ -6,6 +6,7 @@ Prompts come between the steps that talk to servers, never during one.
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -29,7 +30,7 @@ from services.mailbox.connection import Code, ConnectPolicy, MailServerError
 from services.mailbox.oauth.sign_in_services import SignInServices, what_is_missing
 from services.mailbox.providers import Provider, directory
 from services.usecases.connecting import mailbox_sign_in
-from services.usecases.connecting.displacing import is_taken
+from services.usecases.connecting.displacing import is_taken, refuse_personal
 from services.usecases.connecting.mailbox_sign_in import SignedIn
 from services.usecases.connecting.saving import NewAccount, check_allowed
 from services.usecases.connecting.servers import ServerChoice, find
@@ -53,6 +54,10 @@ class PromptContext(NamedTuple):
 @prints(results.AccountResult)
 def add(  # noqa: PLR0917 - typer names them by keyword
     owner: Annotated[str | None, typer.Option(metavar="EMAIL", help="The user whose mailbox it is.")] = None,
+    member: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EMAIL", help="A user of a shared mailbox, instead of its one owner. May be repeated."),
+    ] = None,
     email: Annotated[str | None, typer.Option(metavar="ADDRESS", help="The mailbox's address.")] = None,
     provider: Annotated[
         str | None, typer.Option(help="A key of the provider directory; by default derived from the address.")
@@ -92,32 +97,35 @@ def add(  # noqa: PLR0917 - typer names them by keyword
 
     Where the mail service has a sign-in of its own that is set up, you sign in there, and it says which mailbox it is.
 
+    A shared mailbox has members instead of an owner: name each with --member. A member may open it by their own sign-in.
+
     Prompts for missing values, and shows popular mail services, if it runs on a terminal without --password-stdin.
     """
     asks = sys.stdin.isatty() and not password_stdin
-    if not asks:
-        _require({"--owner": owner, "--email": email or service, "--sharing": sharing})
+    _require_named(owner, member, email, service, sharing, asks=asks)
     with explained():
         domains = typed_domains(sharing, exclude_domain)
         aliases = tuple(normal_address(other) for other in alias or ())
         typed = normal_address(email) if email else None
         named = provider_named(provider) if provider else None
-    known = do(_known(owner))
+    known = do(_known(owner, member or (), typed))
     if sharing is not None:
         with explained():
             check_allowed(sharing, known.company)
-    user = known.users[0] if owner else questions.owner(known.users)
-    opened = partial(_opened, known, user, sharing, domains, aliases=aliases, as_json=as_json)
-    signed_in = partial(sign_in, device=device, port=redirect_port)
+    members = tuple(one.email for one in known.users) if member else ()
+    user = known.users[0] if owner or member else questions.owner(known.users)
+    whose = "" if members else user.email
+    opened = partial(_opened, known, whose, sharing, domains, aliases=aliases, members=members, as_json=as_json)
+    signed_in = partial(sign_in, device=device, port=redirect_port, shared=typed or "" if members else "")
     if app_only is not None:
         opened(open_mailbox(app_only, typed or questions.address(user.email)), typed)
         return
     if service is not None:
-        opened(signed_in(service, hint=typed or ""), typed)
+        opened(signed_in(service, hint="" if members else typed or ""), typed)
         return
     chosen = questions.service() if typed is None and named is None and imap_host is None else None
     address = typed or questions.address(user.email)
-    if do(_is_taken(address, user.email)):
+    if do(_is_taken(address, whose)):
         fail(f"{address} is already connected: see `leadmail account show {address}`")
     choices = ServerChoice(imap_host, imap_port, imap_tls), ServerChoice(smtp_host, smtp_port, smtp_tls)
     look = not (imap_host and (smtp_host or no_smtp))
@@ -130,7 +138,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         if only and (offered is None or password_stdin):
             _refuse_oauth2(found)
         if offered is not None and asks and asks_for_sign_in(offered, only=only):
-            opened(signed_in(offered.key, hint=address), address)
+            opened(signed_in(offered.key, hint="" if members else address), address)
             return
     login = username or (found.incoming.username if found.incoming else address)
     servers = AccountServers(
@@ -141,7 +149,7 @@ def add(  # noqa: PLR0917 - typer names them by keyword
     tried = try_login(address, servers, found, login, known.policy, asks=asks, from_stdin=password_stdin, quiet=as_json)
     policy = SharingPolicy(mode=sharing, excluded_domains=domains) if sharing else questions.sharing(known.company)
     new = NewAccount(
-        owner=user.email,
+        owner=whose,
         address=address,
         aliases=aliases,
         provider=found.provider,
@@ -149,26 +157,28 @@ def add(  # noqa: PLR0917 - typer names them by keyword
         outgoing=tried.outgoing,
         credentials=tried.credentials,
         policy=policy,
+        members=members,
     )
     connect_save.save(new, as_json=as_json)
 
 
 def _opened(  # noqa: PLR0917 - bound once
     known: PromptContext,
-    user: User,
+    owner: str,
     sharing: Mode | None,
     domains: tuple[str, ...],
     found: SignedIn,
     typed: str | None,
     *,
     aliases: tuple[str, ...],
+    members: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Connect the mailbox to which the user signed in, or that Leadmail opened in its own name."""
     if typed is not None and typed != found.address:
         fail(f"you signed in as {found.address}, not as {typed}: nothing was saved")
     policy = SharingPolicy(mode=sharing, excluded_domains=domains) if sharing else questions.sharing(known.company)
-    new = mailbox_sign_in.new_account(found, user.email, policy, aliases=aliases)
+    new = mailbox_sign_in.new_account(found, owner, policy, aliases=aliases, members=members)
     connect_save.save(new, as_json=as_json)
 
 
@@ -180,17 +190,36 @@ def provider_named(key: str) -> Provider:
     return known[key]
 
 
+def _require_named(
+    owner: str | None,
+    members: list[str] | None,
+    email: str | None,
+    service: str | None,
+    sharing: Mode | None,
+    *,
+    asks: bool,
+) -> None:
+    """Exit if something is missing that the command does not ask for."""
+    if not asks:
+        _require({"--owner": owner or members, "--email": email or service, "--sharing": sharing})
+    if members and not email:
+        fail("name the shared mailbox with --email", code=USAGE)
+
+
 def _require(options: dict[str, object]) -> None:
     if missing := [name for name, value in options.items() if not value]:
         fail(f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing", code=USAGE)
 
 
-async def _known(owner: str | None) -> PromptContext:
+async def _known(owner: str | None, members: Collection[str], address: str | None) -> PromptContext:
+    """Return what the database knows; ``users`` are those who were named, if any were."""
     async with open_session() as session:
-        store = session.store
+        if members and address:
+            await refuse_personal(address, session.store)
+        store, named = session.store, dict.fromkeys([*([owner] if owner else []), *members])
         users = (
-            [await store.users.active(owner)]
-            if owner
+            list({user.email: user for user in [await store.users.active(one) for one in named]}.values())
+            if named
             else [one for one in await store.users.get_all() if not one.disabled]
         )
         return PromptContext(users, await store.company.policy(), session.policy, session.sign_ins)

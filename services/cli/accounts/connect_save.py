@@ -38,12 +38,13 @@ def _report(account: Account, proposed: list[ProposedDomain], *, as_json: bool) 
         print_json(results.AccountResult.of(account))
         return
     mode = account.sharing.mode.value
-    say(f"{account.address} is connected for {account.owner}, shared as {mode}.", style="green")
+    say(f"{account.address} is connected for {wording.owner(account)}, shared as {mode}.", style="green")
     if account.unproven:
         say(
             f"{', '.join(account.unproven)}: {wording.NOT_PROVEN}. See `leadmail account aliases {account.address}`.",
             style="yellow",
         )
-    say(f"Its existing mail is being imported. {account.owner} gets a confirmation when that is done.")
+    who = "Each member" if account.shared else account.owner
+    say(f"Its existing mail is being imported. {who} gets a confirmation when that is done.")
     for one in proposed:
         say(wording.proposed_domain(one.domain, one.addresses), style="yellow")

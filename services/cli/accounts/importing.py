@@ -27,7 +27,7 @@ async def import_accounts(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="CSV with the columns address, owner, sharing, aliases, password or app-only, host; `-` for stdin.",
+            help="CSV with the columns address, owner or members, sharing, aliases, password or app-only, host; `-` for stdin.",
         ),
     ],
     dry_run: Annotated[
@@ -96,4 +96,4 @@ def _show(outcomes: list[ImportOutcome]) -> None:
     said = [f"{number} {state.value}" for state, number in counts.items() if number]
     say(f"{plural(len(outcomes), 'mailbox', 'mailboxes')}: {', '.join(said) or 'nothing to do'}.")
     if counts[ImportState.CONNECTED]:
-        say("Their existing mail is being imported. Each owner gets a confirmation when that is done.")
+        say("Their existing mail is being imported. Each owner or member gets a confirmation when that is done.")

@@ -42,7 +42,7 @@ def remove(
 async def _counts(name: str) -> tuple[Account, RemovalCounts]:
     async with open_session() as session:
         account = await session.store.accounts.find(name)
-        return account, await session.store.removal.counts([account.id], asker=account.owner)
+        return account, await session.store.removal.counts([account.id], asker=next(iter(account.holders), ""))
 
 
 async def _remove(account: Account, *, purge: bool) -> None:

@@ -49,12 +49,15 @@ RedirectPort = Annotated[
 ]
 
 
-def sign_in(key: str, *, device: bool, port: int, hint: str = "") -> SignedIn:
-    """Let the user sign in at a service, and check the login at its mail servers. Exits with a sentence if it does not work."""
-    return do(_sign_in(key, device=device, port=port, hint=hint))
+def sign_in(key: str, *, device: bool, port: int, hint: str = "", shared: str = "") -> SignedIn:
+    """Let the user sign in at a service, and check the login at its mail servers. Exits with a sentence if it does not work.
+
+    ``shared`` is the address of a shared mailbox that the user opens so, instead of their own.
+    """
+    return do(_sign_in(key, device=device, port=port, hint=hint, shared=shared))
 
 
-async def _sign_in(key: str, *, device: bool, port: int, hint: str) -> SignedIn:
+async def _sign_in(key: str, *, device: bool, port: int, hint: str, shared: str) -> SignedIn:
     async with open_session() as session:
         services, policy = session.sign_ins, session.policy
     service = service_named(services, key)
@@ -69,6 +72,7 @@ async def _sign_in(key: str, *, device: bool, port: int, hint: str) -> SignedIn:
         found = await mailbox_sign_in.identify(tokens, key, services, nonce=nonce)
     except IdentityServerError as error:
         _explain(error, service)
+    found = found.shared(shared) if shared else found
     result = await mailbox_sign_in.check(found, policy)
     if not result.ok:
         login_result.show(result, to_errors=True)
@@ -184,7 +188,8 @@ def login(
     """Sign in to a mailbox again at its mail service. A blocked account becomes active again; everything else stays."""
     account = do(connected_account(name))
     key = service or do(_key(account))
-    found = sign_in(key, device=device, port=redirect_port, hint=account.address)
+    shared = account.address if account.shared else ""
+    found = sign_in(key, device=device, port=redirect_port, hint="" if shared else account.address, shared=shared)
     do(_save_again(account, found))
     say(f"The new sign-in of {account.address} works and is saved.", style="green")
 

@@ -24,7 +24,7 @@ class ImportResult(Result):
     address: str
     """The mailbox, as typed."""
     owner: str
-    """The user, as typed; the mailbox's address if the table names none."""
+    """The user, or the members, as typed; the mailbox's address if the table names none."""
     state: ImportState
     """``ready`` in a dry run."""
     reason: str
@@ -37,7 +37,9 @@ class AccountResult(Result):
     id: str
     """24 hex digits."""
     owner: str
-    """The user's address."""
+    """The user's address; of a shared mailbox `team:` and its id."""
+    members: tuple[str, ...] = ()
+    """The users whose mailbox it is, if it is a shared one."""
     address: str
     """The mailbox's address."""
     aliases: tuple[str, ...]

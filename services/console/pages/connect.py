@@ -21,8 +21,9 @@ from services.mailbox.discovery import Discovered
 from services.mailbox.oauth.sign_in_services import what_is_missing
 from services.mailbox.popular import POPULAR, PopularService
 from services.mailbox.providers import Provider, directory
+from services.store import NotFoundError
 from services.usecases.connecting import login_limit
-from services.usecases.connecting.displacing import is_taken
+from services.usecases.connecting.displacing import is_taken, refuse_personal
 from services.usecases.connecting.login import check_login
 from services.usecases.connecting.saving import NewAccount
 from services.usecases.connecting.servers import PORTS, ServerChoice, find, read_host, read_port
@@ -77,7 +78,7 @@ async def connect(context: RequestContext) -> Response:
         return _address(context, context.form.text("address"), chosen, PageError(400, wording.sentence(str(error))))
     # Of another user's mailbox, only who can sign in to it learns that it is connected.
     holder = await context.store.accounts.connected(typed)
-    if holder and holder.owner == context.viewer:
+    if holder and context.viewer in holder.holders:
         return _address(context, typed, chosen, _already_connected(typed))
     await count_login_attempt(context)
     if context.form.text("do") == "find":
@@ -114,6 +115,7 @@ async def _save(context: RequestContext, typed: str) -> Response:
     servers = read_servers(form, typed)
     company = await context.store.company.policy()
     try:
+        members = await read_members(context)
         policy = read_policy(form, None, company)
     except PageError as error:
         return await _form(context, typed, provider, servers, wrong=error.sentence)
@@ -126,9 +128,12 @@ async def _save(context: RequestContext, typed: str) -> Response:
     result = await check_login(incoming, outgoing, credentials, console.policy, provider)
     if not result.ok:
         return await _form(context, typed, provider, servers, policy=policy, result=result)
-    if await is_taken(typed, context.viewer, context.store):
+    owner = "" if members else context.viewer
+    if members:
+        await refuse_personal(typed, context.store)
+    if await is_taken(typed, owner, context.store):
         raise _already_connected(typed)
-    new = NewAccount(context.viewer, typed, (), provider, incoming, outgoing, credentials, policy)
+    new = NewAccount(owner, typed, (), provider, incoming, outgoing, credentials, policy, members)
     account = await context.saver.save(new)
     return context.redirect(f"/mailboxes/{account.id}", "connected")
 
@@ -159,11 +164,33 @@ async def _form(
         company=company,
         policy=policy,
         domains=context.form.text("domains"),
+        shared=bool(context.form.text("shared")),
+        members=context.form.text("members"),
         sign_in=context.console.sign_ins.of(provider),
         result=result,
         wrong=wrong,
         **server_fields(context, servers, no_smtp=bool(context.form.text("no_smtp"))),
     )
+
+
+async def read_members(context: RequestContext) -> tuple[str, ...]:
+    """Return the members of a shared mailbox: the user who connects it, and those who were typed. Empty if it is not a shared one.
+
+    Raises:
+        PageError: one of them is no active user.
+    """
+    if not context.form.text("shared"):
+        return ()
+    found = {context.viewer}
+    for typed in context.form.text("members").replace(",", " ").replace(";", " ").split():
+        try:
+            user = await context.store.users.get(typed)
+        except NotFoundError:
+            user = None
+        if user is None or user.disabled:
+            raise PageError(422, f"{typed} is no active user.")
+        found.add(user.email)
+    return tuple(sorted(found))
 
 
 def server_fields(context: RequestContext, servers: Servers, *, no_smtp: bool) -> dict[str, Any]:

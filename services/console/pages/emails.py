@@ -56,7 +56,7 @@ async def show(context: RequestContext) -> Response:
         remote=context.form.text("remote") == "1",
         may_delete=_may_delete(context, shown),
         own=any(copy.own for copy in shown.line.copies),
-        kept=await store.withdrawals.kinds(context.viewer, key, content.thread_ids),
+        kept=await store.withdrawals.kinds(await store.teams.owners(context.viewer), key, content.thread_ids),
     )
 
 

@@ -132,7 +132,7 @@ async def _addresses(context: RequestContext, account: Account, wrong: PageError
         "addresses.html",
         status=wrong.status if wrong else 200,
         account=account,
-        candidates=await context.store.aliases.candidates(account),
+        candidates=await context.store.aliases.candidates(account, by=context.viewer),
         chosen=context.form.values("address") if wrong else account.aliases,
         more=context.form.text("more") if wrong else "",
         mails=context.console.post is not None,
@@ -150,10 +150,10 @@ async def change_addresses(context: RequestContext) -> Response:
             if post is None:
                 raise PageError(409, "This installation sends no mail. An administrator can confirm the address.")
             address = normal_address(context.form.text("address"))
-            await proving.send_code(account, address, store=store, post=post, sender=sender)
+            await proving.send_code(account, address, store=store, post=post, sender=sender, by=context.viewer)
             return context.redirect(path, "code-sent")
         case "code":
-            await proving.enter_code(account, context.form.text("code"), store=store)
+            await proving.enter_code(account, context.form.text("code"), store=store, by=context.viewer)
             return context.redirect(path, "address-proven")
     try:
         return await _save_addresses(context, account)

@@ -55,7 +55,7 @@ _STATES = {
 async def home(context: RequestContext) -> Response:
     """Redirect to the user's mailboxes, or to connecting one if they have none."""
     return context.redirect(
-        "/mailboxes" if await context.store.accounts.get_all(context.viewer) else "/mailboxes/connect"
+        "/mailboxes" if await context.store.accounts.held_by(context.viewer) else "/mailboxes/connect"
     )
 
 
@@ -66,7 +66,7 @@ async def own_account(context: RequestContext) -> Account:
         NotFoundError: it does not exist, or belongs to another user.
     """
     account = await context.store.accounts.get(context.path_part("account"))
-    if account.owner != context.viewer:
+    if context.viewer not in account.holders:
         raise NotFoundError("there is no such account")
     return account
 

@@ -63,7 +63,7 @@ async def change(context: RequestContext) -> Response:
     if context.form.text("do") == "save":
         await context.store.sharing.set_account(account.id, policy, by=context.viewer)
         return context.redirect(f"/mailboxes/{account.id}", "sharing")
-    preview = effects(await context.store.previewing.account(account, policy))
+    preview = effects(await context.store.previewing.account(account, policy, by=context.viewer))
     return await _page(context, account, policy, preview=preview)
 
 

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from schemas.accounts import Account, SealedCredentials
 from schemas.addresses import normal_address
 from schemas.sharing import SharingPolicy
-from services.console.pages.connect import count_login_attempt
+from services.console.pages.connect import count_login_attempt, read_members
 from services.console.pages.mailboxes import connected_account
 from services.console.pages.sharing import modes, read_policy
 from services.console.web.forms import PageError, new_secret
@@ -26,7 +26,7 @@ from services.mailbox.oauth.sign_in_services import SignInService
 from services.mailbox.outgoing_mail import one_line
 from services.store import NotFoundError, new_account_id
 from services.usecases.connecting import mailbox_sign_in
-from services.usecases.connecting.displacing import is_taken
+from services.usecases.connecting.displacing import is_taken, refuse_personal
 from services.usecases.connecting.login import provider_of
 from services.usecases.connecting.mailbox_sign_in import SignedIn
 
@@ -53,6 +53,7 @@ async def start(context: RequestContext) -> Response:
     account = form.text("account")
     if account:
         hint = (await _owned(context, account)).address
+    shared = hint and bool(form.text("shared"))  # then the user signs in as themselves
     state, nonce, verifier = new_secret(), new_secret(), new_secret()
     try:
         url = await console.sign_ins.client(service.key).authorization_url(
@@ -60,11 +61,12 @@ async def start(context: RequestContext) -> Response:
             state=state,
             nonce=nonce,
             verifier=verifier,
-            login_hint=hint,
+            login_hint="" if shared else hint,
         )
     except IdentityServerError as error:
         raise _refused(context, service, error) from error
     details = {"service": service.key, "nonce": nonce, "verifier": verifier, "account": account, "typed": hint}
+    details["shared"] = "1" if shared else ""
     await context.store.pending_sign_ins.offer(state, context.seed, details, lasts=LASTS)
     return RedirectResponse(url, 303)
 
@@ -80,16 +82,22 @@ async def come_back(context: RequestContext) -> Response:
         found = await _identify(context, service, details)
     except IdentityServerError as error:
         raise _refused(context, service, error) from error
+    account = await _owned(context, details["account"]) if details["account"] else None
+    if account is not None and account.shared:
+        found = found.shared(account.address)
+    elif account is None and details["shared"]:
+        await refuse_personal(details["typed"], context.store)
+        found = found.shared(details["typed"])
     result = await mailbox_sign_in.check(found, console.policy)
     if not result.ok:
         return context.render("sign_in_failed.html", status=422, service=service, address=found.address, result=result)
-    if details["account"]:
-        account = await _owned(context, details["account"])  # it may have been transferred meanwhile
+    if account is not None:
+        account = await _owned(context, account.id)  # it may have been transferred meanwhile
         await mailbox_sign_in.save_again(account, found, context.saver)
         return context.redirect(f"/mailboxes/{account.id}", "signed-in")
     if details["typed"] and details["typed"] != found.address:
         raise PageError(409, f"You signed in as {found.address}, not as {details['typed']}. Nothing was saved.")
-    if await is_taken(found.address, context.viewer, context.store):
+    if await is_taken(found.address, "" if details["shared"] else context.viewer, context.store):
         raise PageError(409, f"{found.address} is already connected.")
     return await _ask_sharing(context, found)
 
@@ -101,7 +109,7 @@ async def _owned(context: RequestContext, identifier: str) -> Account:
         NotFoundError: there is no such account, or it is another user's.
     """
     account = await context.store.accounts.get(identifier)
-    if account.owner != context.viewer:
+    if context.viewer not in account.holders:
         raise NotFoundError("there is no such account")
     return account
 
@@ -123,7 +131,13 @@ async def _ask_sharing(context: RequestContext, found: SignedIn, wrong: str | No
     """Keep the tokens sealed until the user has chosen who sees the mail."""
     sealed_for, pending = new_account_id(), new_secret()
     sealed = context.console.box.seal(sealed_for, found.credentials)
-    details = {"service": found.service.key, "address": found.address, "sealed_for": sealed_for, "sealed": sealed}
+    details = {
+        "service": found.service.key,
+        "address": found.address,
+        "by": found.by,
+        "sealed_for": sealed_for,
+        "sealed": sealed,
+    }
     await context.store.pending_sign_ins.offer(pending, context.seed, details, lasts=LASTS)
     company = await context.store.company.policy()
     offered = modes(company)
@@ -138,6 +152,8 @@ async def _ask_sharing(context: RequestContext, found: SignedIn, wrong: str | No
         company=company,
         policy=SharingPolicy(mode=default),
         domains=context.form.text("domains"),
+        shared=bool(context.form.text("shared")) or found.by != found.address,
+        members=context.form.text("members"),
         wrong=wrong,
     )
 
@@ -154,12 +170,18 @@ async def save(context: RequestContext) -> Response:
     credentials = console.box.open(details["sealed_for"], sealed)
     if service is None or not isinstance(credentials, OAuth2Credentials):
         raise PageError(400, _ENDED)
-    found = SignedIn(service, details["address"], service.mailbox(details["address"]), credentials)
+    found = SignedIn(service, details["address"], service.mailbox(details["address"]), credentials, details["by"])
     try:
         policy = read_policy(context.form, None, await context.store.company.policy())
+        members = await read_members(context)
     except PageError as error:
         return await _ask_sharing(context, found, error.sentence)
-    account = await context.saver.save(mailbox_sign_in.new_account(found, context.viewer, policy))
+    if not members and found.by != found.address:
+        return await _ask_sharing(
+            context, found, f"You signed in as {found.by}: {found.address} can only be a shared mailbox."
+        )
+    owner = "" if members else context.viewer
+    account = await context.saver.save(mailbox_sign_in.new_account(found, owner, policy, members=members))
     return context.redirect(f"/mailboxes/{account.id}", "connected")
 
 

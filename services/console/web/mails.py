@@ -102,7 +102,7 @@ class SignInMails:
         sender = self._settings.mail_from
         mail = build_mail(
             sender=sender,
-            to=user,
+            to=[user],
             subject="Sign in to Leadmail",
             text=self._templates.render("mails/sign_in.txt", **values),
             html=self._templates.render("mails/sign_in.html", **values),

@@ -25,6 +25,7 @@ FLASHES = {
     "sharing": "The sharing settings are saved.",
     "folders": "Saved. The mailbox is being synchronised again with these folders.",
     "aliases": "Your addresses are saved.",
+    "members": "The members are saved.",
     "code-sent": "A code was sent to this address. Enter it below within an hour.",
     "address-proven": "The address is proven: it counts as yours.",
     "disconnected": "The mailbox is disconnected. Its mail stays on the records.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from schemas.accounts import Account
@@ -52,15 +53,16 @@ class SharingFacts(NamedTuple):
         holder = self.accounts.get(account)
         return holder is not None and not holder.own_addresses.isdisjoint(self.participants.get(email, ()))
 
-    def may_know_holder(self, viewer: str, email: str, account: str) -> bool:
-        """Whether a user who sees an email may know that an account holds it: the account is theirs, or the email names it."""
+    def may_know_holder(self, owners: AbstractSet[str], email: str, account: str) -> bool:
+        """Whether a user who sees an email may know that an account holds it: it is of one of their ``owners``, or named."""
         holder = self.accounts.get(account)
-        return holder is not None and (holder.owner == viewer or self.names_holder(email, account))
+        return holder is not None and (holder.owner in owners or self.names_holder(email, account))
 
-    def decide(self, link: Link, viewer: str = "") -> list[CopyDecision]:
+    def decide(self, link: Link, owners: AbstractSet[str] = frozenset()) -> list[CopyDecision]:
         """Apply the rule to a link. Nothing else in the store does.
 
-        Without a viewer no line is an own copy: every line names an owner, and shared lines say what the policies share.
+        ``owners`` are those as whom the viewer holds mail. Without a viewer no line is an own copy: every line names an owner, and
+        shared lines say what the policies share.
         """
         people, copies = self.participants.get(link.email, frozenset()), self.copies(link.email)
         attesting = {one.owner for one in link.attestations}
@@ -74,7 +76,7 @@ class SharingFacts(NamedTuple):
             attesting=frozenset(attesting),
             bounce=link.email in self.bounces,
         )
-        return decide(viewer, copies, link.matches, subject, self.company)
+        return decide(owners, copies, link.matches, subject, self.company)
 
 
 class Copies:

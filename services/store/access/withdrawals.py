@@ -1,11 +1,14 @@
 """Emails and threads that their holders keep private. Documents of ``withdrawals``: owner, kind, target.
 
+What a member keeps private of a shared mailbox's copies is the team's (``schemas.identity``), which is the owner here.
+
 A thread is kept private by its ids (``identity.thread_ids``), a document for each: mail that names one of them is covered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Literal
 
 from pymongo import UpdateOne
@@ -37,10 +40,12 @@ class Withdrawals:
         ids = [_id(owner, kind, one) for one in targets]
         return (await self._withdrawals.delete_many({"_id": {"$in": ids}}, session=session)).deleted_count > 0
 
-    async def kinds(self, owner: str, email: str, ids: Iterable[str]) -> frozenset[Kind]:
-        """Return by what a user keeps an email private: by itself, by its thread (the email's ids), or both."""
-        wanted: dict[str, Kind] = {_id(owner, "thread", one): "thread" for one in ids}
-        wanted[_id(owner, "email", email)] = "email"
+    async def kinds(self, owners: AbstractSet[str], email: str, ids: Collection[str]) -> frozenset[Kind]:
+        """Return by what one of some owners keeps an email private: by itself, by its thread (the email's ids), or both."""
+        wanted: dict[str, Kind] = {}
+        for owner in owners:
+            wanted |= {_id(owner, "thread", one): "thread" for one in ids}
+            wanted[_id(owner, "email", email)] = "email"
         found = self._withdrawals.find({"_id": {"$in": list(wanted)}}, {"_id": 1})
         return frozenset([wanted[one["_id"]] async for one in found])
 

@@ -4,7 +4,6 @@
 - ``attached_mail``: how much of an account's mail is on records, for its owner
 - ``withdrawing``: keeping an email or a thread private, and sharing it again
 - ``undoing``: deletions of emails undone
-- ``user_lifecycle``: users disabled, enabled and removed
 - ``removal``: disconnecting and purging accounts
 - ``aliases``, ``address_codes``: further addresses of an account's owner, and codes that prove them
 - ``data_subjects``, ``exported``, ``exporting``, ``erasing``: requests of data subjects

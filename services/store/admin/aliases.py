@@ -10,6 +10,7 @@ from schemas.base import Contract
 from schemas.identity import copies_of_folder
 from schemas.ledger import RowState
 from services.store.access.rights import RecordRights
+from services.store.access.teams import Teams
 from services.store.access.users import Users
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
@@ -42,6 +43,7 @@ class Aliases:
         collections: Collections,
         *,
         users: Users,
+        teams: Teams,
         lines: VisibleLines,
         rights: RecordRights,
         colleagues: Colleagues,
@@ -49,6 +51,7 @@ class Aliases:
         record_addresses: RecordAddresses,
     ) -> None:
         self._users = users
+        self._teams = teams
         self._lines = lines
         self._rights = rights
         self._ledger = collections.ledger
@@ -57,13 +60,14 @@ class Aliases:
         self._folders = folders
         self._record_addresses = record_addresses
 
-    async def candidates(self, account: Account) -> list[AliasCandidate]:
+    async def candidates(self, account: Account, *, by: str | None = None) -> list[AliasCandidate]:
         """Return the senders of stored mail in an account's Sent folders that belong to no one yet, most used first.
 
         The answer omits addresses of colleagues, and of leads and contacts that the owner may read: if one of another record
-        were missing, that would reveal the record. It covers those of the newest few thousand mails that the owner sees.
+        were missing, that would reveal the record. It covers those of the newest few thousand mails that the owner sees; of a shared
+        mailbox, the member who asks (``by``, or else the first one).
         """
-        owner = await self._users.get(account.owner)
+        owner = await self._teams.viewer(await self._users.get(by or account.holders[0]))
         sent = [folder.id for folder in await self._folders.of(account.id) if folder.role == "sent"]
         keys: dict[str, None] = {}
         for folder in sent:

@@ -1,4 +1,4 @@
-"""How much of an account's mail is on records, as far as its owner may know. For the confirmation."""
+"""How much of an account's mail is on records, as far as its holders may know. For the confirmation."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ class AttachedMail:
         self._c = collections
         self._readable = readable
 
-    async def seen_by_owner(self, account: str, owner: str) -> AttachedCounts:
-        """Return count, oldest, newest and number of records of the emails that an account's owner sees by a live copy in it."""
+    async def seen_by_holders(self, account: str, holders: Collection[str]) -> AttachedCounts:
+        """Return count, oldest, newest and number of records of the emails that an account's holders see by a live copy in it.
+
+        Of a shared mailbox that is what each of its members may read.
+        """
         mine: Doc = {**account_range(account), "state": RowState.ATTACHED.value}
         # The owner must not learn of a Bcc link that another account's copy made.
         may_know = {"$or": [{"$ne": ["$$match.role", "bcc"]}, {"$eq": ["$$match.account", account]}]}
@@ -40,7 +43,7 @@ class AttachedMail:
             {"$unwind": "$link"},
         ]
         if self._readable is not None:
-            return await self._readable_only(pipeline, owner, self._readable)
+            return await self._readable_only(pipeline, holders, self._readable)
         facets = {
             "emails": [
                 {"$group": {"_id": "$_id", "sent_at": {"$first": "$link.sent_at"}}},
@@ -70,7 +73,7 @@ class AttachedMail:
     async def _readable_only(
         self,
         pipeline: list[Doc],
-        owner: str,
+        holders: Collection[str],
         readable: Readable,
     ) -> AttachedCounts:
         """Do the same where the CRM hides records from users: what is only on those is in no number."""
@@ -79,7 +82,9 @@ class AttachedMail:
         part: list[tuple[str, datetime, RecordRef]] = []
 
         async def take() -> None:
-            refs = await readable(owner, {ref for _, _, ref in part})
+            refs = frozenset(ref for _, _, ref in part)
+            for holder in holders:
+                refs = refs.intersection(await readable(holder, refs))
             seen.update(refs)
             emails.update({email: at for email, at, ref in part if ref in refs})
             part.clear()

@@ -71,7 +71,7 @@ class Exporting:
             async for row in self._data_subjects.unread(address)
             if row.account in accounts
         ]
-        own = [account for account in accounts.values() if address in {account.owner, *account.own_addresses}]
+        own = [account for account in accounts.values() if address in {*account.holders, *account.own_addresses}]
         dossier = Dossier(
             address=address,
             records=await self._of_records(address),
@@ -192,5 +192,5 @@ def _deleted(kept: KeptEmail, address: str) -> ExportedEmail:
 
 def _account(account: Account) -> dict[str, Any]:
     shown = account.model_dump(mode="json", exclude={"credentials"})
-    names = ("id", "owner", "address", "aliases", "proofs", "state", "sharing", "created_at")
+    names = ("id", "owner", "members", "address", "aliases", "proofs", "state", "sharing", "created_at")
     return {name: shown[name] for name in names} | {"unproven": list(account.unproven)}

@@ -14,6 +14,7 @@ from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, CopyDecision, SharingPolicy, Verdict, internal_among
 from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
+from services.store.access.teams import ActiveViewer, Teams
 from services.store.access.users import Company, Users
 from services.store.admin.sharing import moved_domains
 from services.store.core.colleagues import Colleagues
@@ -94,7 +95,7 @@ class _Counted:
 class _Sight(NamedTuple):
     """Who sees an email on a record, among those who may read the record."""
 
-    owners: frozenset[str]
+    holders: frozenset[str]
     shared: bool
 
 
@@ -105,6 +106,7 @@ class Previewing:
         self,
         *,
         users: Users,
+        teams: Teams,
         company: Company,
         ledger: Ledger,
         links: Links,
@@ -118,21 +120,22 @@ class Previewing:
         self._colleagues = colleagues
         self._ledger = ledger
         self._users = users
+        self._teams = teams
         self._company = company
         self._links = links
         self._copies = copies
         self._rights = rights
         self._lines = lines
 
-    async def account(self, account: Account, policy: SharingPolicy) -> Preview:
-        """Return what ``sharing.set_account`` would do, as far as the account's owner sees its mail."""
+    async def account(self, account: Account, policy: SharingPolicy, *, by: str | None = None) -> Preview:
+        """Return what ``sharing.set_account`` would do, as far as the caller sees its mail: by default its owner, or first member."""
 
         def changed(facts: SharingFacts) -> SharingFacts:
             present = facts.accounts.get(account.id)
             other = {account.id: present.model_copy(update={"sharing": policy})} if present else {}
             return facts._replace(accounts={**facts.accounts, **other})
 
-        return await self._preview(account_range(account.id), changed, asker=account.owner)
+        return await self._preview(account_range(account.id), changed, asker=by or account.holders[0])
 
     async def company(self, policy: CompanyPolicy, *, by: str) -> Preview:
         """Return what ``sharing.set_company`` would do, as far as the calling administrator sees the mail now.
@@ -152,7 +155,7 @@ class Previewing:
         return len(await self._rights.readable(by, {ref for address, ref in found if address in opened}))
 
     async def _preview(self, rows: Doc, changed: Callable[[SharingFacts], SharingFacts], *, asker: str) -> Preview:
-        caller = (await self._users.get(asker)).email
+        caller = await self._teams.viewer(await self._users.get(asker))
         people = [one for one in await self._users.get_all() if not one.disabled]
         hidden, shown = _Counted(), _Counted()
         async for keys in self._ledger.attached_emails(rows, batch=_AT_ONCE):
@@ -165,18 +168,18 @@ class Previewing:
                 if before.shared is not then.shared:
                     moved.append((link, before, then.shared))
             readers: dict[RecordRef, set[str]] = {}
-            visible = await self._rights.readable(caller, {link.record for link, _, _ in moved})
+            visible = await self._rights.readable(caller.email, {link.record for link, _, _ in moved})
             moved = [
                 (link, before, widens)
                 for link, before, widens in moved
-                if link.record in visible and (before.shared or caller in before.owners)
+                if link.record in visible and (before.shared or caller.email in before.holders)
             ]
             records = {link.record for link, _, _ in moved}
             for person in people if records else ():
                 for record in await self._rights.readable(person.email, records):
                     readers.setdefault(record, set()).add(person.email)
             for link, before, widens in moved:
-                (shown if widens else hidden).add(link, readers.get(link.record, set()) - before.owners)
+                (shown if widens else hidden).add(link, readers.get(link.record, set()) - before.holders)
         return Preview(hidden=await self._effect(hidden, asker), shown=await self._effect(shown, asker))
 
     async def _effect(self, counted: _Counted, asker: str) -> PreviewEffect:
@@ -195,7 +198,7 @@ class Previewing:
         )
 
 
-def _sights(link: Link, facts: SharingFacts, after: SharingFacts, caller: str) -> tuple[_Sight, _Sight]:
+def _sights(link: Link, facts: SharingFacts, after: SharingFacts, caller: ActiveViewer) -> tuple[_Sight, _Sight]:
     """Return who sees a link's email before and after a change, by the copies of which the caller may know.
 
     If none of these lets the caller see it, the copies of unnamed holders count: that there is one is no news to the caller.
@@ -205,17 +208,17 @@ def _sights(link: Link, facts: SharingFacts, after: SharingFacts, caller: str) -
     lines, then = facts.decide(link), after.decide(link)
 
     def known(several: Iterable[CopyDecision]) -> list[CopyDecision]:
-        return [one for one in several if facts.may_know_holder(caller, link.email, one.copy_of.account)]
+        return [one for one in several if facts.may_know_holder(caller.owners, link.email, one.copy_of.account)]
 
-    before = _sight(known(lines))
-    if before.shared or caller in before.owners:
-        return before, _sight(known(then))
-    return _sight(lines), _sight(then)
+    before = _sight(known(lines), facts)
+    if before.shared or caller.email in before.holders:
+        return before, _sight(known(then), facts)
+    return _sight(lines, facts), _sight(then, facts)
 
 
-def _sight(lines: Iterable[CopyDecision]) -> _Sight:
+def _sight(lines: Iterable[CopyDecision], facts: SharingFacts) -> _Sight:
     lines = list(lines)
     return _Sight(
-        frozenset(line.copy_of.owner for line in lines),
+        frozenset(holder for line in lines for holder in facts.accounts[line.copy_of.account].holders),
         shared=any(line.decision.verdict is Verdict.SHARED for line in lines),
     )

@@ -12,6 +12,7 @@ from schemas.ledger import RowState
 from schemas.sharing import may_see
 from services.store.access.copies import Copies
 from services.store.access.rights import RecordRights
+from services.store.access.teams import Teams
 from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
@@ -62,6 +63,7 @@ class Removal:
         links: Links,
         copies: Copies,
         rights: RecordRights,
+        teams: Teams,
         sharing: Sharing,
         dead_letters: DeadLetters,
         deleted_emails: DeletedEmails,
@@ -77,6 +79,7 @@ class Removal:
         self._links = links
         self._copies = copies
         self._rights = rights
+        self._teams = teams
         self._sharing = sharing
         self._dead_letters = dead_letters
         self._deleted = deleted_emails
@@ -89,17 +92,18 @@ class Removal:
             return RemovalCounts(0, 0, 0, 0)
         copies = emails = only_here = 0
         rows = sum([sum((await self._ledger_counts.counts(account)).values()) for account in accounts])
+        owners = await self._teams.owners(asker)
         any_of: Doc = {"$or": [account_range(account) for account in accounts]}
         async for keys in self._ledger.attached_emails(any_of, batch=_COUNTED):
             links = await self._links.of_emails(keys)
             facts = await self._copies.facts(keys, chain.from_iterable(links.values()))
             readable = await self._rights.readable(asker, {one.record for several in links.values() for one in several})
             for key, several in links.items():
-                if any(one.record in readable and may_see(facts.decide(one, asker)) for one in several):
+                if any(one.record in readable and may_see(facts.decide(one, owners)) for one in several):
                     held = Counter(row.account for row in facts.rows[key])
                     copies, emails = copies + sum(held[account] for account in accounts), emails + 1
                     only_here += not any(
-                        facts.may_know_holder(asker, key, other) for other in held.keys() - {*accounts}
+                        facts.may_know_holder(owners, key, other) for other in held.keys() - {*accounts}
                     )
         return RemovalCounts(rows, copies, emails, only_here)
 

@@ -57,10 +57,10 @@ class Undoing:
     async def _shown(self, user: User | None, start: str) -> list[HeldDeletedEmail]:
         found = await self._deleted.newest(by=None if user is None or user.admin else user.email, start=start)
         accounts = await self._accounts.of_ids({account for one in found for account in one.accounts})
-        owners = {account: one.owner for account, one in accounts.items()}
+        theirs = {account for account, one in accounts.items() if user is not None and user.email in one.holders}
 
         def held(one: HeldDeletedEmail) -> bool:
-            return user is not None and any(owners.get(account) == user.email for account in one.accounts)
+            return not theirs.isdisjoint(one.accounts)
 
         bare = {"subject": WITHHELD, "accounts": frozenset[str]()}
         return [one if held(one) else one.model_copy(update=bare) for one in found]

@@ -40,6 +40,8 @@ class Withdrawing:
     async def keep_private(self, email: str, *, by: str, thread: bool = False) -> int:
         """Withdraw a user's copies of an email, or of its thread. Returns how many emails it covers now.
 
+        Copies in a shared mailbox are withdrawn for its team.
+
         The thread is what the user's own mail joins, and mail still to come that names one of its emails, or one that they name.
 
         Raises:
@@ -59,24 +61,27 @@ class Withdrawing:
         visible = [one for one in decisions if one.visible]
         if not visible:
             raise NotFoundError(f"there is no email {email}")
-        if not any(account.owner == user.email for one in visible for _, account in one.copies()):
+        holding = {account.owner for one in visible for _, account in one.copies()} & user.owners
+        if not holding:
             raise NotAllowedError("only a user who holds a copy of an email can keep it private or share it again")
         kind: Kind = "thread" if thread else "email"
-        keys, targets = [email], [email]
+        keys, targets = {email}, {owner: {email} for owner in sorted(holding)}
         if thread:
             ids = visible[0].link.joins
-            links = await self._joined.own(user.email, ids)
-            keys = sorted({email, *(link.email for link in links)})
-            targets = sorted({*ids, *(one for link in links for one in link.joins)})
+            for owner in targets:
+                links = await self._joined.own(owner, ids)
+                keys |= {link.email for link in links}
+                targets[owner] = {*ids, *(one for link in links for one in link.joins)}
         work = await self._pending.enqueue(emails=keys)
         change = self._withdrawals.add if private else self._withdrawals.remove
         action = "email.private" if private else "email.share"
 
         async def write(session: MongoSession) -> None:
-            if await change(user.email, kind, *targets, session=session):
+            moved = [await change(owner, kind, *sorted(of), session=session) for owner, of in targets.items()]
+            if any(moved):
                 await self._audit.add(action, by=user.email, subject=f"email:{email}", session=session, thread=thread)
 
         await self._audit.transaction(write)
-        await self._sharing.recompute(keys)
+        await self._sharing.recompute(sorted(keys))
         await self._pending.done([work])
         return len(keys)

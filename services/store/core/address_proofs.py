@@ -13,6 +13,7 @@ from services.store.core.errors import AlreadyExistsError, NotFoundError
 from services.store.core.fence import Fence, MongoSession
 
 _CONNECTED: Doc = {"$ne": AccountState.DISCONNECTED.value}
+_SIGN_INS = (ProofKind.SIGN_IN, ProofKind.OAUTH)
 _BY_LOGIN = (ProofKind.SIGN_IN, ProofKind.OAUTH, ProofKind.CODE)
 """Proofs by what opens a mailbox, or arrives in it: they say nothing of another mailbox."""
 
@@ -35,7 +36,8 @@ class AddressProofs:
 
         Raises:
             NotFoundError: there is no such account, or it is disconnected.
-            AlreadyExistsError: the address is another user's, or another account has proven it at least as well.
+            AlreadyExistsError: the address is another user's, another account has proven it at least as well, or it is a shared
+                mailbox's and this is no sign-in: each member could read a code there.
         """
         proof = AddressProof(address=address, how=how, by=by, at=now())
         async with self._colleagues.changing({address}):
@@ -90,6 +92,8 @@ class AddressProofs:
             raise AlreadyExistsError(f"{address} is the address of another user")
         if any(one.address == address and not proof.how.outranks(one.how) for one in before.proofs):
             return before
+        if proof.how not in _SIGN_INS and await self._accounts.find_one(_team_of(account, address), session=session):
+            raise AlreadyExistsError(f"{address} belongs to a shared mailbox")
         for loser in await self._take_from_others(account, proof, session):
             await self._audit.add(
                 "account.proof-lost",
@@ -120,3 +124,9 @@ class AddressProofs:
         for other in found:
             await self._accounts.update_one({"_id": other.id}, lost, session=session)
         return [other.id for other in found]
+
+
+def _team_of(account: str, address: str) -> Doc:
+    """Return the query for a connected shared mailbox that claims an address, other than this account."""
+    claimed: list[Doc] = [{"address": address}, {"aliases": address}]
+    return {"_id": {"$ne": account}, "members.0": {"$exists": True}, "state": _CONNECTED, "$or": claimed}

@@ -9,6 +9,8 @@ from schemas.accounts import proven_addresses
 from schemas.sharing import covering_domain
 from services.store.core.collections import Collections
 from services.store.core.documents import at_domains
+from services.store.core.errors import NotFoundError
+from services.store.core.fence import MongoSession
 from services.store.core.pending_work import PendingWork
 
 _AT_ONCE = 500
@@ -64,6 +66,17 @@ class Colleagues:
             proven = [proof["address"] for proof in found.get("proofs", ())]
             own |= proven_addresses(found["owner"], (found["address"], *found["aliases"]), proven)
         return frozenset(own.intersection(wanted))
+
+    async def require_active(self, users: Collection[str], session: MongoSession) -> None:
+        """Check that users may become holders of a mailbox, in the caller's transaction. A removal at the same time conflicts with it.
+
+        Raises:
+            NotFoundError: one of them is no user, or is disabled.
+        """
+        for user in sorted(users):
+            active = {"_id": user, "disabled": {"$ne": True}}
+            if not (await self._users.update_one(active, {"$inc": {"fence": 1}}, session=session)).matched_count:
+                raise NotFoundError(f"there is no active user {user}")
 
     async def no_users(self, addresses: Collection[str]) -> frozenset[str]:
         """Return which of the addresses belong to no user."""

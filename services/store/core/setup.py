@@ -119,6 +119,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                     partialFilterExpression={"state": {"$in": list(_CONNECTED)}, "proofs.address": {"$exists": True}},
                 ),
                 _index("owner", "owner"),
+                _index("members", "members", sparse=True),
                 _index("address", "address"),
                 _index("aliases", "aliases"),
                 _index("state", "state"),

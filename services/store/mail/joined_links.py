@@ -39,7 +39,7 @@ class JoinedLinks:
         self._links = collections.links
 
     async def own(self, owner: str, ids: Iterable[str]) -> list[Link]:
-        """Return every link of a user's own mail that is joined with one of the ids, over any number of steps."""
+        """Return every link of an owner's mail that is joined with one of the ids, over any number of steps."""
         found: dict[str, Link] = {}
         new = known = frozenset(ids)
         while new:
@@ -49,19 +49,30 @@ class JoinedLinks:
             known |= new
         return [*found.values()]
 
-    async def naming(self, user: str, ids: Sequence[str], *, most: int, record: RecordRef | None = None) -> list[Link]:
-        """Return at most so many links that a user may possibly see and that have one of the ids, the newest ones."""
-        own = await self._naming("own_ids", own_ids([user], ids), (), record, most)
+    async def naming(
+        self, owners: Iterable[str], ids: Sequence[str], *, most: int, record: RecordRef | None = None
+    ) -> list[Link]:
+        """Return at most so many links that a user may possibly see and that have one of the ids, the newest ones.
+
+        ``owners`` are those as whom the user holds mail.
+        """
+        own = await self._naming("own_ids", own_ids(owners, ids), (), record, most)
         shared = await self._naming("ids", ids, {link.id for link in own}, record, most)
         return sorted((*own, *shared), key=lambda one: (one.sent_at, one.id), reverse=True)[:most]
 
     async def reachable(
-        self, user: str, start: Sequence[Link], *, most: int, record: RecordRef | None = None, ids: Iterable[str] = ()
+        self,
+        owners: Collection[str],
+        start: Sequence[Link],
+        *,
+        most: int,
+        record: RecordRef | None = None,
+        ids: Iterable[str] = (),
     ) -> list[Link]:
         """Return links that a user may possibly see and that are joined with others, or with ids, nearest first.
 
         Args:
-            user: who owns the mail, or with whom it is shared.
+            owners: as whom the user holds mail. Other mail is shared.
             start: the links to start with. The answer omits them.
             most: at most so many links. Of those that are equally near, the newest.
             record: only links on this record.
@@ -73,7 +84,7 @@ class JoinedLinks:
             left = most + len(start) - len(found)
             if not new or left <= 0:
                 break
-            fresh = await self._naming("own_ids", own_ids([user], new), found, record, left)
+            fresh = await self._naming("own_ids", own_ids(owners, new), found, record, left)
             found |= {link.id: link for link in fresh}
             more = await self._naming("ids", sorted(new), found, record, left)
             found |= {link.id: link for link in more}

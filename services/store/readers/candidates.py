@@ -7,10 +7,10 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from schemas.accounts import User
 from schemas.emails import Link
 from schemas.records import RecordRef
 from services.store.access.guard import Guard
+from services.store.access.teams import ActiveViewer
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode
 
@@ -56,7 +56,7 @@ class Candidates:
         self._links = collections.links
         self._guard = guard
 
-    async def newest(self, viewer: User, scope: Scope, after: Position | None, limit: int) -> list[Link]:
+    async def newest(self, viewer: ActiveViewer, scope: Scope, after: Position | None, limit: int) -> list[Link]:
         """Return the next links of a scope after a position, newest first. There are none on a record that the viewer may not read."""
         if scope.record is not None and not await self._guard.may_read(viewer, scope.record):
             return []
@@ -71,7 +71,7 @@ class Candidates:
                 found[document["_id"]] = decode(Link, document)
         return sorted(found.values(), key=scope.position, reverse=True)[:limit]
 
-    async def of_emails(self, viewer: User, emails: Collection[str]) -> list[Link]:
+    async def of_emails(self, viewer: ActiveViewer, emails: Collection[str]) -> list[Link]:
         """Return the links of emails, newest first."""
         found: dict[str, Link] = {}
         for index, narrow in _ways(viewer, "email"):
@@ -79,7 +79,7 @@ class Candidates:
                 found[document["_id"]] = decode(Link, document)
         return sorted(sorted(found.values(), key=lambda one: one.id), key=lambda one: one.sent_at, reverse=True)
 
-    async def ids(self, viewer: User, start: str, after: str, limit: int) -> list[str]:
+    async def ids(self, viewer: ActiveViewer, start: str, after: str, limit: int) -> list[str]:
         """Return the next ids of emails that begin with ``start``, in order, after ``after``."""
         query: Doc = {"email": {"$gte": start, "$gt": after, "$lt": f"{start}\uffff"}}
 
@@ -93,9 +93,9 @@ class Candidates:
         return sorted({one for part in parts for one in part if last is None or one <= last})
 
 
-def _ways(viewer: User, path: str) -> tuple[tuple[str, Doc], tuple[str, Doc]]:
+def _ways(viewer: ActiveViewer, path: str) -> tuple[tuple[str, Doc], tuple[str, Doc]]:
     """Return the index and the condition for own mail, and for shared mail."""
     return (
-        (f"{path}_own", {"owners": viewer.email}),
+        (f"{path}_own", {"owners": {"$in": sorted(viewer.owners)}}),
         (f"{path}_shared", {"shared_by.0": {"$exists": True}}),
     )

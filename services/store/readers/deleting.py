@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from services.store.access.guard import Guard
+from services.store.access.teams import ActiveViewer
 from services.store.core.audit import OPERATOR
 from services.store.core.errors import NotAllowedError, NotFoundError
 from services.store.crm.summaries import Summaries
@@ -43,9 +44,9 @@ class Deleting:
         """Delete an email from every record, for every user. The mailboxes keep it; a resync does not bring it back.
 
         ``store.undoing`` undoes it within the grace period (setting ``undo_days``).
-        A user may delete an email of which they hold the only copies: a user who downloads a shared mail and puts it into
-        their own mailbox must not be able to delete it for everyone. An administrator, and the operator at the machine
-        (``by`` None), may delete any email.
+        A user may delete an email of which they hold the only copies, in mailboxes of their own or of their teams: a user who
+        downloads a shared mail and puts it into their own mailbox must not be able to delete it for everyone. An administrator,
+        and the operator at the machine (``by`` None), may delete any email.
 
         Raises:
             NotFoundError: there is no such user, or no email of this id that the user may see.
@@ -56,7 +57,7 @@ class Deleting:
             found = bool(await self._emails.existing([email]))
         else:
             found = bool(await self._lines.visible(user, [email]))
-            if found and await self._holders(email) != {user.email}:
+            if found and not _alone(await self._holders(email), user):
                 raise NotAllowedError(
                     "only an administrator, or the holder of its only copies, may delete an email for everyone: "
                     "to hide your own copies, keep it private"
@@ -71,3 +72,8 @@ class Deleting:
         rows = (await self._ledger.copies([email])).get(email, [])
         accounts = await self._accounts.of_ids({row.account for row in rows})
         return {account.owner for account in accounts.values()}
+
+
+def _alone(holders: set[str], user: ActiveViewer) -> bool:
+    """Whether a user holds every copy, in their own mailboxes or in shared ones."""
+    return bool(holders) and holders <= user.owners

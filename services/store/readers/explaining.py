@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.accounts import User
 from schemas.emails import Link
 from schemas.identity import link_id
 from schemas.mail import Role
 from schemas.records import RecordRef
 from schemas.sharing import CopyDecision
-from services.store.access.guard import Guard, redacted
+from services.store.access.guard import Guard, LinkDecision, redacted
+from services.store.access.teams import ActiveViewer
 from services.store.core.audit import OPERATOR, Audit
 from services.store.core.collections import Collections
 from services.store.core.documents import decode
@@ -43,6 +43,7 @@ class Explaining:
         user = await self._guard.viewer(viewer)
         asker = None if asked_by is None else await self._guard.viewer(asked_by)
         own, everything = (asker.email if asker else "", asker is None or asker.admin)
+        owners = asker.owners if asker else frozenset[str]()
         if not everything and own != user.email:
             raise NotAllowedError("only administrators may ask what another user sees")
         if own != user.email:
@@ -50,7 +51,7 @@ class Explaining:
             await self._audit.add("explain", by=own or OPERATOR, subject=f"email:{email}", **asked)
 
         def may_know(line: CopyDecision, named: frozenset[str]) -> bool:
-            if line.copy_of.owner == own:
+            if line.copy_of.owner in owners:
                 return True
             if line.match.role is Role.BCC or line.copy_of.account not in named:
                 return False
@@ -59,7 +60,9 @@ class Explaining:
         document = await self._links.find_one({"_id": link_id(record.kind, record.id, email)})
         decisions = await self._guard.decide(user, [decode(Link, document)]) if document else []
         lines = [line for one in decisions for line in one.lines]
-        shown = tuple(redacted(line, own) for one in decisions for line in one.lines if may_know(line, one.named))
+        shown = tuple(
+            _named(redacted(line, owners), one) for one in decisions for line in one.lines if may_know(line, one.named)
+        )
         unclear = everything and not shown
         return Explanation(
             viewer=user.email,
@@ -71,7 +74,7 @@ class Explaining:
         )
 
     async def _obstacle(
-        self, user: User, record: RecordRef, email: str, *, linked: bool, lines: list[CopyDecision]
+        self, user: ActiveViewer, record: RecordRef, email: str, *, linked: bool, lines: list[CopyDecision]
     ) -> Obstacle:
         """Return why there is no line about an email on a record."""
         if lines:
@@ -84,3 +87,9 @@ class Explaining:
         if not linked:
             return Obstacle.NOT_ON_RECORD
         return Obstacle.NO_COPY if await self._guard.may_read(user, record) else Obstacle.RECORD_NOT_READABLE
+
+
+def _named(line: CopyDecision, of: LinkDecision) -> CopyDecision:
+    """Return a line that says whose copy it is as readers are told."""
+    copy = line.copy_of
+    return line.model_copy(update={"copy_of": copy.model_copy(update={"owner": of.accounts[copy.account].holder_name})})

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from schemas.accounts import User
 from schemas.identity import failure_id
 from schemas.records import RecordRef
 from services.store.access.guard import Guard
+from services.store.access.teams import ActiveViewer
 from services.store.mail.joined_links import JoinedLinks
 from services.store.readers.views import DeliveryFailure, VisibleEmail
 from services.store.readers.visible_lines import VisibleLines
@@ -29,12 +29,12 @@ class Failures:
         self._lines = lines
 
     async def marked(
-        self, user: User, lines: Sequence[VisibleEmail], records: Collection[RecordRef]
+        self, user: ActiveViewer, lines: Sequence[VisibleEmail], records: Collection[RecordRef]
     ) -> list[VisibleEmail]:
         """Return lines with what bounces say of them that the viewer sees on one of the records."""
         ids = list({failure_id(line.message_id): None for line in lines if line.message_id})
         only = next(iter(records)) if len(records) == 1 else None
-        links = await self._joined.naming(user.email, ids, most=max(MOST, MOST_EACH * len(ids)), record=only)
+        links = await self._joined.naming(user.owners, ids, most=max(MOST, MOST_EACH * len(ids)), record=only)
         if not links:
             return list(lines)
         decisions = await self._guard.decide(user, [link for link in links if link.record in records])

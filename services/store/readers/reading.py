@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from schemas.accounts import User
 from schemas.emails import Link
 from schemas.mail import Attachment
 from schemas.records import RecordRef
 from services.store.access.guard import LinkDecision
+from services.store.access.teams import ActiveViewer
 from services.store.core.collections import Collections
 from services.store.core.documents import decode_email
 from services.store.core.errors import NotFoundError
@@ -74,7 +74,7 @@ class Reading:
         return EmailPage(await self._failures.marked(user, lines, (record,)), before)
 
     async def _thread_page(
-        self, user: User, record: RecordRef, thread: str, position: Position | None, limit: int
+        self, user: ActiveViewer, record: RecordRef, thread: str, position: Position | None, limit: int
     ) -> EmailPage:
         if not await self._guard.may_read(user, record):
             return EmailPage([], None)
@@ -150,7 +150,7 @@ class Reading:
         if document is None:
             raise NotFoundError(f"there is no email {email}")
         copies = [one for decision in visible for one in decision.copies()]
-        own = await self._raw.whole(row for row, account in copies if account.owner == user.email)
+        own = await self._raw.whole(row for row, account in copies if account.owner in user.owners)
         return own or await self._raw.shown((row for row, _ in copies), decode_email(document).content)
 
     async def attachment(self, viewer: str, email: str, number: int) -> tuple[Attachment, AsyncIterator[bytes]]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from schemas.accounts import User
 from schemas.records import RecordRef
 from services.store.access.guard import Guard, LinkDecision
+from services.store.access.teams import ActiveViewer
 from services.store.mail.joined_links import JoinedLinks
 from services.store.readers.views import VisibleEmail
 
@@ -39,13 +39,18 @@ class Threads:
         self._joined = joined_links
 
     async def around(
-        self, user: User, start: Sequence[LinkDecision], *, ids: Iterable[str] = (), record: RecordRef | None = None
+        self,
+        user: ActiveViewer,
+        start: Sequence[LinkDecision],
+        *,
+        ids: Iterable[str] = (),
+        record: RecordRef | None = None,
     ) -> Thread:
         """Return the thread of visible links, or of ids; on a record, or on all that the viewer may read."""
         named = frozenset(ids).union(*(one.link.joins for one in start))
         links = [one.link for one in start]
         # Most candidates are visible. Where not, the thread is no shorter for it.
-        beside = await self._joined.reachable(user.email, links, most=2 * MOST, record=record, ids=named)
+        beside = await self._joined.reachable(user.owners, links, most=2 * MOST, record=record, ids=named)
         visible = [*start]
         while beside and len(visible) <= MOST:
             part, beside = beside[: MOST + 1], beside[MOST + 1 :]
@@ -56,11 +61,11 @@ class Threads:
         return Thread(shown, cut_short=len(thread) > MOST)
 
     async def joined(
-        self, user: User, lines: Sequence[VisibleEmail], visible: Sequence[LinkDecision], record: RecordRef
+        self, user: ActiveViewer, lines: Sequence[VisibleEmail], visible: Sequence[LinkDecision], record: RecordRef
     ) -> list[VisibleEmail]:
         """Return the lines of a part of a record page with their threads, joined over what the viewer sees on the record."""
         links = [one.link for one in visible]
-        beside = await self._joined.reachable(user.email, links, most=MOST_BESIDE, record=record)
+        beside = await self._joined.reachable(user.owners, links, most=MOST_BESIDE, record=record)
         return with_threads(lines, [*visible, *(one for one in await self._guard.decide(user, beside) if one.visible)])
 
 

@@ -16,7 +16,7 @@ class VisibleCopy(Contract):
     """A copy that the viewer may know of: their own, or one whose policy grants and whose account the email names."""
 
     owner: str
-    """The user who owns the mailbox."""
+    """The user who owns the mailbox; of a shared one, its address."""
     account: str
     """The account that holds the copy."""
     address: str
@@ -28,7 +28,7 @@ class VisibleCopy(Contract):
     labels: tuple[str, ...]
     """Gmail labels of the copy."""
     own: bool
-    """Whether the account is the viewer's."""
+    """Whether the account is the viewer's, or a shared one of which they are a member."""
     defects: tuple[str, ...] = ()
     """Of an own copy: what was wrong with it and repaired, or could not be read, in short words such as ``charset:gb2312``."""
 
@@ -87,7 +87,7 @@ class VisibleEmail(Contract):
     copies: tuple[VisibleCopy, ...]
     """Copies that the viewer may know of, their own first. None if only holders whom the email does not name share it."""
     holders: tuple[str, ...]
-    """Addresses of the users who hold these copies."""
+    """Addresses of the users, and of the shared mailboxes, that hold these copies."""
     flags: tuple[str, ...]
     """IMAP flags of the first copy."""
     folder: str

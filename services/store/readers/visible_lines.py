@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from schemas.accounts import User
 from schemas.emails import Link
 from schemas.mail import Attachment, Classification, Participant, Role
 from schemas.records import RecordRef
 from services.store.access.guard import Guard, LinkDecision
+from services.store.access.teams import ActiveViewer
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
 from services.store.crm.summaries import authors_of, direction
@@ -45,12 +45,12 @@ class VisibleLines:
         user = await self._guard.viewer(viewer)
         return await self.found(user, [one for one in await self._guard.decide(user, links) if one.visible])
 
-    async def visible(self, user: User, emails: Iterable[str]) -> list[LinkDecision]:
+    async def visible(self, user: ActiveViewer, emails: Iterable[str]) -> list[LinkDecision]:
         """Return the links, on any record, by which a user may see emails, newest first."""
         links = await self._candidates.of_emails(user, list(emails))
         return [one for one in await self._guard.decide(user, links) if one.visible]
 
-    async def in_scope(self, user: User, scope: Scope) -> list[LinkDecision]:
+    async def in_scope(self, user: ActiveViewer, scope: Scope) -> list[LinkDecision]:
         """Return every visible link of a scope, newest first."""
         found: list[LinkDecision] = []
         position: Position | None = None
@@ -60,7 +60,7 @@ class VisibleLines:
             position, size = scope.position(links[-1]), growing(size)
         return found
 
-    async def lines(self, user: User, visible: Sequence[LinkDecision]) -> list[VisibleEmail]:
+    async def lines(self, user: ActiveViewer, visible: Sequence[LinkDecision]) -> list[VisibleEmail]:
         """Return the lines of visible links, in their order."""
         keys = list({one.link.email for one in visible})
         emails = {document["_id"]: document async for document in self._emails.find({"_id": {"$in": keys}}, _HEAVY)}
@@ -68,12 +68,12 @@ class VisibleLines:
         named = {address for email in emails.values() for address in authors_of(email)}
         own = await self._colleagues.own_among(named)
         return [
-            visible_email(user.email, one, emails[one.link.email], folders, own)
+            visible_email(user, one, emails[one.link.email], folders, own)
             for one in visible
             if one.link.email in emails
         ]
 
-    async def found(self, user: User, visible: Sequence[LinkDecision]) -> list[FoundEmail]:
+    async def found(self, user: ActiveViewer, visible: Sequence[LinkDecision]) -> list[FoundEmail]:
         """Return each visible email once, with the records on which it is visible, in the order of the first links."""
         first: dict[str, VisibleEmail] = {}
         records: dict[str, list[RecordRef]] = {}
@@ -93,7 +93,7 @@ def growing(size: int) -> int:
 
 
 def visible_email(
-    viewer: str,
+    viewer: ActiveViewer,
     decision: LinkDecision,
     email: Mapping[str, Any],
     folders: Mapping[tuple[str, str], str],
@@ -104,14 +104,14 @@ def visible_email(
     copies = sorted(
         (
             VisibleCopy(
-                owner=account.owner,
+                owner=account.holder_name,
                 account=account.id,
                 address=account.address,
                 folder=folders.get((account.id, row.folder), ""),
                 flags=row.flags,
                 labels=row.labels,
-                own=account.owner == viewer,
-                defects=row.defects if account.owner == viewer else (),
+                own=account.owner in viewer.owners,
+                defects=row.defects if account.owner in viewer.owners else (),
             )
             for row, account in decision.known_copies(viewer)
         ),
@@ -119,7 +119,7 @@ def visible_email(
     )
     granted = {(line.match.address, line.match.role): None for line in decision.granting}
     participants = tuple(Participant.model_validate(one) for one in email.get("participants", ()))
-    own_bcc = [address for row, account in decision.copies() if account.owner == viewer for address in row.bcc]
+    own_bcc = [address for row, account in decision.copies() if account.owner in viewer.owners for address in row.bcc]
     return VisibleEmail(
         email=link.email,
         record=link.record,

@@ -11,13 +11,7 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from schemas.accounts import (
-    Account,
-    AccountState,
-    FolderRules,
-    SealedCredentials,
-    ServerAddress,
-)
+from schemas.accounts import Account, AccountState, FolderRules, SealedCredentials, ServerAddress
 from schemas.addresses import normal_address_or_none
 from schemas.sharing import SharingPolicy
 from services.store.core.address_proofs import AddressProofs
@@ -64,6 +58,7 @@ class Accounts:
 
         Raises:
             AlreadyExistsError: the address is connected already.
+            NotFoundError: a member is no active user.
         """
         claimed = account.model_copy(update={"proofs": ()})
         known = await self.of_ids([account.id])  # when it is connected again
@@ -72,10 +67,12 @@ class Accounts:
         kept = [proof for one in same for proof in one.proofs if proof.address in account.claims]
 
         async def write(session: MongoSession) -> None:
+            await self._colleagues.require_active(account.members, session)
             again = await self._former.connect_again(claimed, session)
             if not again:
                 await self._accounts.insert_one(encode(claimed), session=session)
             details = {"owner": account.owner, "sharing": account.sharing, "again": again}
+            details |= {"members": account.members} if account.shared else {}
             await self._audit.add("account.add", by=by, subject=f"account:{account.id}", session=session, **details)
 
         # The address of a user was a colleague's before.
@@ -128,8 +125,15 @@ class Accounts:
         return None if document is None else decode(Account, document)
 
     async def get_all(self, owner: str | None = None) -> list[Account]:
-        """Return all accounts, or those of a user, sorted by address."""
-        found = self._accounts.find({} if owner is None else {"owner": owner}).sort([("address", 1), ("_id", 1)])
+        """Return all accounts, or those of an owner, sorted by address."""
+        return await self._sorted({} if owner is None else {"owner": owner})
+
+    async def held_by(self, user: str) -> list[Account]:
+        """Return the accounts of a user, shared ones included, sorted by address."""
+        return await self._sorted({"$or": [{"owner": user}, {"members": user}]})
+
+    async def _sorted(self, query: dict[str, Any]) -> list[Account]:
+        found = self._accounts.find(query).sort([("address", 1), ("_id", 1)])
         return [decode(Account, document) async for document in found]
 
     async def of_ids(self, accounts: Iterable[str]) -> dict[str, Account]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from schemas.accounts import Account, AccountState
 from schemas.ledger import RowState
 from services.store.core.collections import Collections
@@ -23,7 +25,15 @@ class FormerAccounts:
         Its copies then belong to one mailbox again: nothing is fetched or shown twice. The sharing that the owner chooses
         now also applies to older mail, which the frozen policy would otherwise continue to share.
         """
-        query = {"owner": owner, "address": address, "state": AccountState.DISCONNECTED.value}
+        query: Doc = {"owner": owner, "address": address, "state": AccountState.DISCONNECTED.value}
+        return await self._newest(query)
+
+    async def find_shared(self, members: Collection[str], address: str) -> Account | None:
+        """Do the same for a team, each of whose members was one of the former team: nobody sees older mail who did not before."""
+        query: Doc = {"members": {"$all": sorted(members)}, "address": address}
+        return await self._newest({**query, "state": AccountState.DISCONNECTED.value}) if members else None
+
+    async def _newest(self, query: Doc) -> Account | None:
         document = await self._accounts.find_one(query, sort=[("_id", -1)])
         return None if document is None else decode(Account, document)
 
@@ -57,4 +67,5 @@ def _former(account: Account) -> Doc:
         "owner": account.owner,
         "address": account.address,
         "state": AccountState.DISCONNECTED.value,
+        **({"members": {"$all": list(account.members)}} if account.members else {}),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -56,6 +56,8 @@ class EpochReport(Contract):
 
     epoch: Epoch
     owner: str
+    holders: tuple[str, ...] = ()
+    """The owner, or the members of the team."""
     address: str
     sharing: SharingPolicy
     folders: tuple[FolderReport, ...]
@@ -92,9 +94,9 @@ class Status:
         cached_counts: CachedCounts,
         message_ids: MessageIds,
         epochs: Epochs,
-        seen_by_owner: Callable[[str, str], Awaitable[AttachedCounts]],
+        seen_by_holders: Callable[[str, Collection[str]], Awaitable[AttachedCounts]],
     ) -> None:
-        self._seen_by_owner = seen_by_owner
+        self._seen_by_holders = seen_by_holders
         self._c = collections
         self._accounts = accounts
         self._folders = folders
@@ -103,12 +105,12 @@ class Status:
         self._message_ids = message_ids
         self._epochs = epochs
 
-    async def accounts(self, owner: str | None = None) -> list[AccountStatus]:
-        """Return the status of all accounts, or of a user's accounts.
+    async def accounts(self, user: str | None = None) -> list[AccountStatus]:
+        """Return the status of all accounts, or of a user's accounts, shared ones included.
 
         What it costs does not grow with their ledgers, but for rows without a final state and for what ``CachedCounts`` counts again.
         """
-        accounts = await self._accounts.get_all(owner)
+        accounts = await (self._accounts.get_all() if user is None else self._accounts.held_by(user))
         ids = [account.id for account in accounts]
         counts = await self._cached_counts.counts(ids)
         epochs = await self._epochs.newest((account.id, account.epoch) for account in accounts)
@@ -152,10 +154,11 @@ class Status:
                 )
             )
         together = sum_of(totals.values())
-        emails, oldest, newest, linked = await self._seen_by_owner(account, holder.owner)
+        emails, oldest, newest, linked = await self._seen_by_holders(account, holder.holders)
         return EpochReport(
             epoch=epoch,
             owner=holder.owner,
+            holders=holder.holders,
             address=holder.address,
             sharing=holder.sharing,
             folders=tuple(reports),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.accounts import Account, ProofKind
-from services.store import Store
+from services.store import NotAllowedError, Store
 
 
 async def is_taken(address: str, owner: str, store: Store) -> bool:
@@ -28,3 +28,13 @@ async def displaced(account: Account, store: Store) -> list[Account]:
     if holder is None or how is None or await store.address_proofs.is_another_users(account.address, account.owner):
         return []
     return [holder] if _yields(holder, account.address, account.owner, how) else []
+
+
+async def refuse_personal(address: str, store: Store) -> None:
+    """Refuse a shared mailbox under the address of a user: everything there is this user's.
+
+    Raises:
+        NotAllowedError: it is one.
+    """
+    if await store.address_proofs.is_another_users(address, ""):
+        raise NotAllowedError(f"{address} is the address of a user: a user's own mailbox cannot be shared")

@@ -28,6 +28,12 @@ class SignedIn(NamedTuple):
     """As the service names it; as an administrator names it, if Leadmail opens the mailbox in its own name."""
     servers: MailServers
     credentials: OAuth2Credentials
+    by: str
+    """The address of whoever signed in; the mailbox's own, if Leadmail opens it in its own name."""
+
+    def shared(self, address: str) -> SignedIn:
+        """Return a shared mailbox that whoever signed in may open."""
+        return self._replace(address=address, servers=self.service.mailbox(address))
 
 
 async def identify(tokens: Tokens, key: str, services: SignInServices, *, nonce: str | None) -> SignedIn:
@@ -48,7 +54,7 @@ async def identify(tokens: Tokens, key: str, services: SignInServices, *, nonce:
         client_id=service.app.client_id,
         provider=key,
     )
-    return SignedIn(service, address, service.mailbox(address), credentials)
+    return SignedIn(service, address, service.mailbox(address), credentials, address)
 
 
 async def in_our_name(address: str, key: str, services: SignInServices) -> SignedIn:
@@ -69,7 +75,7 @@ async def in_our_name(address: str, key: str, services: SignInServices) -> Signe
         provider=key,
         mailbox=address,
     )
-    return SignedIn(service, address, service.mailbox(address), credentials)
+    return SignedIn(service, address, service.mailbox(address), credentials, address)
 
 
 async def check(found: SignedIn, policy: ConnectPolicy) -> CheckResult:
@@ -78,11 +84,27 @@ async def check(found: SignedIn, policy: ConnectPolicy) -> CheckResult:
     return await check_login(incoming, outgoing, found.credentials, policy, found.servers.provider)
 
 
-def new_account(found: SignedIn, owner: str, sharing: SharingPolicy, *, aliases: tuple[str, ...] = ()) -> NewAccount:
+def new_account(
+    found: SignedIn,
+    owner: str,
+    sharing: SharingPolicy,
+    *,
+    aliases: tuple[str, ...] = (),
+    members: tuple[str, ...] = (),
+) -> NewAccount:
     """Return the account to save. The sign-in proves its address, and none of the aliases that its owner claims."""
     servers = found.servers
     return NewAccount(
-        owner, found.address, aliases, servers.provider, servers.incoming, servers.outgoing, found.credentials, sharing
+        owner=owner,
+        address=found.address,
+        aliases=aliases,
+        provider=servers.provider,
+        incoming=servers.incoming,
+        outgoing=servers.outgoing,
+        credentials=found.credentials,
+        policy=sharing,
+        members=members,
+        signed_in=found.by == found.address,
     )
 
 
@@ -99,7 +121,7 @@ async def save_again(account: Account, found: SignedIn, saver: AccountSaver) -> 
     servers, store = found.servers, saver.store
     login = Login(servers.incoming, servers.outgoing, found.credentials)
     await saver.save_login(account, login, servers.provider)
-    if account.address != account.owner:
+    if found.by == account.address != account.owner:
         await store.address_proofs.prove(account.id, account.address, ProofKind.OAUTH, by=saver.by)
     return await store.accounts.get(account.id)
 

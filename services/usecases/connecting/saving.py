@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.accounts import APP_ONLY, Account, AddressProof, ProofKind, ServerAddress
 from schemas.addresses import normal_address_or_none
+from schemas.identity import is_team, team_of
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
 from services.mailbox.connection import ConnectPolicy, Credentials, OAuth2Credentials, SecretBox
 from services.mailbox.oauth.token_refresh import TokenRefresher, refresh_time
 from services.mailbox.providers import Provider, clean_credentials, directory
 from services.store import OPERATOR, AlreadyExistsError, NotAllowedError, Store, new_account_id, now
-from services.usecases.connecting.displacing import displaced
+from services.usecases.connecting.displacing import displaced, refuse_personal
 from services.usecases.connecting.login import Login, check_login, provider_of
 from services.usecases.connecting.login_names import refuse_others_name, refuse_token_elsewhere
 from services.usecases.connecting.servers import is_declared
@@ -36,6 +37,10 @@ class NewAccount(NamedTuple):
     outgoing: ServerAddress | None
     credentials: Credentials
     policy: SharingPolicy
+    members: tuple[str, ...] = ()
+    """The users of a shared mailbox. Then it has no ``owner``."""
+    signed_in: bool = True
+    """Whether tokens are of a sign-in to this mailbox, which proves its address, and not of a member's."""
 
 
 def check_allowed(mode: Mode, company: CompanyPolicy) -> None:
@@ -68,20 +73,28 @@ class AccountSaver:
 
         Raises:
             AlreadyExistsError: the address is connected already.
+            NotFoundError: a member is no active user.
             NotAllowedError: the login name is that of another user's mailbox.
         """
         login = Login(new.incoming, new.outgoing, new.credentials)
         refuse_token_elsewhere(login, new.provider, new.address)
-        await refuse_others_name(login, new.provider, new.address, new.owner, self.store)
-        former = await self.store.former_accounts.find(new.owner, new.address)
+        if new.members:
+            await refuse_personal(new.address, self.store)
+        formers = self.store.former_accounts
+        former = await (
+            formers.find_shared(new.members, new.address) if new.members else formers.find(new.owner, new.address)
+        )
         identifier = former.id if former else new_account_id()
+        owner = team_of(identifier) if new.members else new.owner
+        await refuse_others_name(login, new.provider, new.address, owner, self.store)
         grant, refresh_at = _grant(new.credentials)
         account = Account(
             id=identifier,
-            owner=new.owner,
+            owner=owner,
+            members=tuple(sorted(set(new.members))),
             address=new.address,
             aliases=new.aliases,
-            proofs=await _signed_in(new.address, new.owner, login, self.policy),
+            proofs=await _signed_in(new.address, owner, login, self.policy, by=self.by, here=new.signed_in),
             provider=new.provider.key if new.provider else None,
             incoming=new.incoming,
             outgoing=new.outgoing,
@@ -144,7 +157,9 @@ class AccountSaver:
             ending = self.revoker.tokens(replaced)
             await self.save_login(account, login, provider)
             if _login_name(incoming) != _login_name(account.incoming):
-                for proof in await _signed_in(account.address, account.owner, tried, self.policy):
+                for proof in await _signed_in(
+                    account.address, account.owner, tried, self.policy, by=self.by, here=False
+                ):
                     with suppress(AlreadyExistsError):
                         await self.store.address_proofs.prove(account.id, proof.address, proof.how, by=self.by)
             await self.revoker.revoke(ending)
@@ -187,16 +202,19 @@ def _login_name(server: ServerAddress) -> tuple[str, str]:
     return server.host, server.username
 
 
-async def _signed_in(address: str, owner: str, login: Login, policy: ConnectPolicy) -> tuple[AddressProof, ...]:
+async def _signed_in(
+    address: str, owner: str, login: Login, policy: ConnectPolicy, *, by: str, here: bool
+) -> tuple[AddressProof, ...]:
     """Return the proof that the login gives.
 
-    The mail service named the address itself; or the login's name is the address, at a server that its domain declares.
-    The address that names the owner in the CRM needs none.
+    The mail service named the address itself, where the sign-in was to this mailbox (``here``); or the login's name is the
+    address, at a server that its domain declares. The address that names the owner in the CRM needs none.
     """
-    if isinstance(login.credentials, OAuth2Credentials) and login.credentials.mailbox is None:
-        proof = AddressProof(address=address, how=ProofKind.OAUTH, by=owner, at=now())
+    who = by if is_team(owner) else owner
+    if here and isinstance(login.credentials, OAuth2Credentials) and login.credentials.mailbox is None:
+        proof = AddressProof(address=address, how=ProofKind.OAUTH, by=who, at=now())
         return () if address == owner else (proof,)
     named = normal_address_or_none(login.incoming.username) == address != owner
     if not named or login.incoming.tls == "none" or not await is_declared(address, login.incoming, policy=policy):
         return ()
-    return (AddressProof(address=address, how=ProofKind.SIGN_IN, by=owner, at=now()),)
+    return (AddressProof(address=address, how=ProofKind.SIGN_IN, by=who, at=now()),)

@@ -68,7 +68,7 @@ class Importer:
             await cancel_and_wait(*tasks)
 
     async def _outcome(self, row: MailboxRow, company: CompanyPolicy, *, dry_run: bool) -> ImportOutcome:
-        owner = row.owner or row.address
+        owner = " ".join(filter(None, (row.owner, *row.members))) or row.address
 
         def became(state: ImportState, reason: str = "") -> ImportOutcome:
             return ImportOutcome(row.line, row.address, owner, state, reason)
@@ -113,7 +113,9 @@ class Importer:
                 service = self.services.app_only[plan.service]
                 raise RowError(mailbox_sign_in.sentence(error, service, app_only=plan.address)) from None
             _require(await mailbox_sign_in.check(found, policy))
-            return mailbox_sign_in.new_account(found, plan.owner, plan.policy, aliases=plan.aliases)
+            return mailbox_sign_in.new_account(
+                found, plan.owner, plan.policy, aliases=plan.aliases, members=plan.members
+            )
         assert plan.incoming is not None
         credentials = password(row.password.get_secret_value())
         _require(await check_login(plan.incoming, plan.outgoing, credentials, policy, plan.provider))
@@ -126,6 +128,7 @@ class Importer:
             plan.outgoing,
             credentials,
             plan.policy,
+            plan.members,
         )
 
 

@@ -16,6 +16,7 @@ from services.mailbox.oauth.sign_in_services import SignInServices
 from services.mailbox.providers import Provider, directory
 from services.store import OPERATOR, AlreadyExistsError
 from services.usecases import proving
+from services.usecases.connecting.displacing import refuse_personal
 from services.usecases.connecting.saving import AccountSaver, check_allowed
 from services.usecases.connecting.servers import find, read_server
 from services.usecases.importing.table import MailboxRow
@@ -39,6 +40,8 @@ class Plan(NamedTuple):
     """At which Leadmail opens the mailbox in its own name; empty for a password."""
     incoming: ServerAddress | None = None
     outgoing: ServerAddress | None = None
+    members: tuple[str, ...] = ()
+    """The users of a shared mailbox. Then it has no ``owner``."""
     provider: Provider | None = None
 
 
@@ -58,12 +61,16 @@ class RowChecks:
         store, address = self.saver.store, normal_address(row.address)
         if row.repeated:
             raise RowError("the table has this address more than once")
-        owner = (await store.users.active(row.owner or address)).email
+        named = [*([row.owner] if row.owner else []), *row.members] if row.members else [row.owner or address]
+        users = dict.fromkeys([(await store.users.active(one)).email for one in named])
+        owner, members = ("", tuple(users)) if row.members else (next(iter(users)), ())
         holder = await store.accounts.connected(address)
-        if holder is not None and holder.owner == owner:
+        if holder is not None and (holder.shared if members else holder.owner == owner):
             return None
         if holder is not None:
             raise RowError("it is connected for another user")
+        if members:
+            await refuse_personal(address, store)
         aliases = tuple(normal_address(other) for other in row.aliases)
         try:
             await proving.refuse_others({address, *aliases}, owner, store=store)
@@ -72,7 +79,7 @@ class RowChecks:
         policy = _policy(row.sharing, company)
         app_only = row.app_only.lower()
         if app_only in _NO:
-            return await self._with_password(row, Plan(address, owner, aliases, policy, ""))
+            return await self._with_password(row, Plan(address, owner, aliases, policy, "", members=members))
         if row.password.get_secret_value() or row.host or row.username:
             raise RowError(
                 "with app-only there is no password, login name or host: tokens go to the service's own server"
@@ -81,7 +88,7 @@ class RowChecks:
             raise RowError(
                 "only the operator may give a mailbox that Leadmail opens in its own name to a user of another address"
             )
-        return Plan(address, owner, aliases, policy, await self._service(app_only, address))
+        return Plan(address, owner, aliases, policy, await self._service(app_only, address), members=members)
 
     async def _with_password(self, row: MailboxRow, plan: Plan) -> Plan:
         if not row.password.get_secret_value():

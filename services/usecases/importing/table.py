@@ -25,6 +25,7 @@ MOST_ROWS = 1_000
 _NAMES: dict[str, tuple[str, ...]] = {
     "address": ("address", "email", "e mail", "mail", "mailbox", "email address", "mail address"),
     "owner": ("owner", "user", "owner email", "crm user"),
+    "members": ("members", "member", "team", "users"),
     "sharing": ("sharing", "mode", "shared", "visibility"),
     "aliases": ("aliases", "alias", "other addresses", "further addresses"),
     "username": ("username", "user name", "login", "login name"),
@@ -48,6 +49,7 @@ class MailboxRow(NamedTuple):
     password: SecretStr = SecretStr("")
     app_only: str = ""
     host: str = ""
+    members: tuple[str, ...] = ()
     repeated: bool = False
     """Whether the table has the address more than once."""
 
@@ -97,8 +99,9 @@ def _rows(table: Spreadsheet) -> list[MailboxRow]:
         named: dict[str, Any] = {field: cell for field, cell in zip(fields, cells, strict=False) if field}
         secret = SecretStr(named.pop("password", ""))
         named = {field: unquoted(cell) for field, cell in named.items()}
-        aliases = tuple(named.pop("aliases", "").replace(",", " ").replace(";", " ").split())
-        found.append(MailboxRow(number, named.pop("address", ""), aliases=aliases, password=secret, **named))
+        for name in ("aliases", "members"):
+            named[name] = tuple(named.get(name, "").replace(",", " ").replace(";", " ").split())
+        found.append(MailboxRow(number, named.pop("address", ""), password=secret, **named))
     return found
 
 
@@ -112,5 +115,6 @@ def write_failures(failures: Iterable[tuple[MailboxRow, str]], delimiter: str) -
 
 
 def _typed(row: MailboxRow) -> list[str]:
-    values = row._asdict() | {"aliases": " ".join(row.aliases), "password": ""}
+    lists = {"aliases": " ".join(row.aliases), "members": " ".join(row.members)}
+    values = row._asdict() | lists | {"password": ""}
     return [values[field] for field in _NAMES]

@@ -14,12 +14,22 @@ class Mailowner(NamedTuple):
     """An account as the rule of sharing sees it."""
 
     owner: str
+    """A user; or of a shared mailbox, a name of its team."""
     claims: frozenset[str]
     """The addresses that it names as its own."""
     proven: frozenset[str]
     """Those of them that something proves."""
     mode: str
     excluded: tuple[str, ...]
+    members: frozenset[str] = frozenset()
+    """The users of a shared mailbox: each counts as the holder."""
+    address: str = ""
+    """Of a shared mailbox: its own address, by which others know the holder."""
+
+    @property
+    def users(self) -> frozenset[str]:
+        """Whose mailbox it is."""
+        return self.members or frozenset({self.owner})
 
     @property
     def own(self) -> frozenset[str]:

@@ -93,7 +93,8 @@ def _of_live(
             for record, reason in texts[identity] | blind if kept else ():
                 reasons[record].add(reason)
                 holders[record].append(each)
-            truth.bcc[owner, identity] = truth.bcc.get((owner, identity), frozenset()) | each.mail.bcc
+            for user in accounts[each.copy.account].users:
+                truth.bcc[user, identity] = truth.bcc.get((user, identity), frozenset()) | each.mail.bcc
         for record, why in reasons.items():
             sharing = frozenset(
                 each.copy.account
@@ -110,12 +111,19 @@ def _of_live(
             owners = frozenset(accounts[each.copy.account].owner for each in holders[record])
             truth.links[record, identity] = RecordLink(frozenset(why), owners, sharing)
             # Only a holder whom the mail does not name (in Bcc, or on a list) may know that they have it.
-            mentioned = {accounts[one].owner for one in sharing if accounts[one].own & people}
-            for viewer in viewers if sharing else owners:
+            mentioned = {_known_as(accounts[one]) for one in sharing if accounts[one].own & people}
+            having_it = [accounts[each.copy.account] for each in holders[record]]
+            for viewer in viewers if sharing else set[str]().union(*(one.users for one in having_it)):
                 truth.visible[viewer, record].add(identity)
-                known = mentioned | ({viewer} & owners) | truth.holders.get((viewer, identity), frozenset())
+                own = {_known_as(one) for one in having_it if viewer in one.users}
+                known = mentioned | own | truth.holders.get((viewer, identity), frozenset())
                 truth.holders[viewer, identity] = frozenset(known)
     return truth
+
+
+def _known_as(account: Mailowner) -> str:
+    """Return by what name others learn who holds a copy in an account. They do not learn who is in a team."""
+    return account.address if account.members else account.owner
 
 
 def _texts(

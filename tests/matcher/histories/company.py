@@ -11,11 +11,16 @@ Line = tuple[str, str]
 Links = dict[Line, list[tuple[str, str, str]]]
 
 
+TEAM = "the team"
+"""How the name of a shared mailbox's holder begins."""
+
+
 @dataclass
 class Mailbox:
     """A connected account."""
 
     owner: str
+    """A user; or of a shared mailbox the name of its team, which is one holder of its own for threads and for what is kept private."""
     address: str
     mode: str
     excluded: tuple[str, ...]
@@ -23,6 +28,16 @@ class Mailbox:
     connected: bool = True
     proofs: dict[str, int] = field(default_factory=dict)
     """How well each address is proven: a higher number is better."""
+    members: set[str] = field(default_factory=set)
+    """Of a shared mailbox: "owned by a team of users, each counts as holder"."""
+
+    def of(self, user: str) -> bool:
+        """Whether a user is a holder: its owner, or now a member of its team."""
+        return user == self.owner or user in self.members
+
+    def name(self) -> str:
+        """Return by what name others know its holder. Who is in a team is not their business."""
+        return self.address if self.owner.startswith(TEAM) else self.owner
 
     def theirs(self) -> set[str]:
         """Return which addresses are the mailbox's: "an address or alias belongs to an account only once it is proven".
@@ -277,13 +292,13 @@ class Company:
     def tells_of(self, viewer: str, copy: Held) -> bool:
         """Whether a viewer who sees a mail may learn that a mailbox holds it: it is theirs, or the mail names its address."""
         box = self.mailboxes[copy.mailbox]
-        return box.owner == viewer or not box.theirs().isdisjoint(self.letters[copy.letter].people)
+        return box.of(viewer) or not box.theirs().isdisjoint(self.letters[copy.letter].people)
 
     def _grants(self, viewer: str, copy: Held, address: str, how: str, of: str) -> bool:  # noqa: PLR0911 - a sentence of the rule each
         box = self.mailboxes[copy.mailbox]
-        if how == "bcc" and (of != copy.mailbox or box.owner != viewer or address not in copy.bcc):
+        if how == "bcc" and (of != copy.mailbox or not box.of(viewer) or address not in copy.bcc):
             return False  # "Bcc is shown to the owner of the copy only"
-        if box.owner == viewer:
+        if box.of(viewer):
             return True  # "V owns a live copy of M"
         if how == "thread" and of != box.owner:
             return False  # "only the copies of holders for whom this is so grant such a link"

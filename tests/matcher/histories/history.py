@@ -10,7 +10,7 @@ from typing import Any
 from bson import ObjectId
 
 from schemas.accounts import AccountState, ProofKind
-from schemas.identity import thread_id
+from schemas.identity import team_of, thread_id
 from schemas.mail import Attachment, Classification
 from schemas.messages import MailParsed
 from schemas.records import RecordRef
@@ -19,10 +19,11 @@ from services.matcher.linking.summaries import SummaryKeeper
 from services.matcher.sweepers import sweep_pending_work
 from services.store import AlreadyExistsError, NotFoundError, Preview, Store, email_ref
 from tests.factories import account as account_of
+from tests.factories import confirmed
 from tests.matcher.fixtures import mail, name_of, raw_of
-from tests.matcher.histories.company import Company, Held, Letter, Line, Mailbox, plain
+from tests.matcher.histories.company import TEAM, Company, Held, Letter, Line, Mailbox, plain
 from tests.matcher.histories.second_thoughts import SecondThoughts
-from tests.matcher.histories.steps import BOXES, PURGE, USERS, Step
+from tests.matcher.histories.steps import BOXES, PURGE, SHARED, USERS, Step
 
 NEVER = timedelta(seconds=-1)
 STRENGTHS = {ProofKind.ADMINISTRATOR: 1, ProofKind.USER: 1, ProofKind.CODE: 2, ProofKind.SIGN_IN: 3}
@@ -77,7 +78,7 @@ class History(SecondThoughts):
 
     def raw_forms(self, viewer: str, name: str, copies: Iterable[Held]) -> set[bytes]:
         """Return the raw forms of a mail that a viewer may get: those of their own copies, or otherwise the one for all readers."""
-        own = {copy.mailbox for copy in copies if self.paper.mailboxes[copy.mailbox].owner == viewer}
+        own = {copy.mailbox for copy in copies if self.paper.mailboxes[copy.mailbox].of(viewer)}
         return {raw_of(name, address) for address in own} or {raw_of(name)}
 
     # Mailboxes and policies
@@ -110,6 +111,54 @@ class History(SecondThoughts):
             self.happened["domain with U-labels"] += not domain.isascii()
             self.happened["domain in upper case"] += domain != domain.lower()
 
+    async def _team(self, members: tuple[str, ...], mode: str, excluded: tuple[str, ...]) -> None:
+        """Connect a shared mailbox. Later members may change."""
+        members = tuple(sorted(user for user in members if self._works(user)))
+        if SHARED in self.paper.mailboxes or not members or mode not in self.paper.allowed:
+            return
+        new = account_of(SHARED, Mode(mode), excluded)
+        new = new.model_copy(update={"owner": team_of(new.id), "members": members, "proofs": confirmed(SHARED)})
+        await self.store.accounts.add(new)
+        await self.add_folders(new)
+        self.boxes[SHARED], self.accounts[new.id] = new.id, new
+        self.paper.mailboxes[SHARED] = Mailbox(TEAM, SHARED, mode, excluded, members=set(members))
+        self.paper.prove(SHARED, SHARED, STRENGTHS[ProofKind.ADMINISTRATOR])
+        self.happened["shared mailbox"] += 1
+        await self._settle()
+
+    async def _share(self, box: str, members: tuple[str, ...]) -> None:
+        """Let a user's mailbox become a shared one."""
+        known = self.paper.mailboxes.get(box)
+        members = tuple(sorted(user for user in members if self._works(user)))
+        if not known or not known.connected or box in USERS or known.members or not members:
+            return
+        await self._settle()
+        self.paper.inherit(known.owner, f"{TEAM} of {box}")
+        known.owner, known.members = f"{TEAM} of {box}", set(members)
+        await self.store.membership.share(self.boxes[box], members, by="operator")
+        self.happened["mailbox that becomes shared"] += 1
+        await self.check_no_page_shows_too_much()
+        await self._settle()
+
+    async def _members(self, box: str, joins: str, leaves: str) -> None:
+        """Let a user join a team, and another one leave it. Links are as before."""
+        known = self.paper.mailboxes.get(box)
+        if not known or not known.members or not self._works(joins):
+            return
+        after = {*known.members, joins} - {leaves}
+        if not any(map(self._works, after)):
+            return
+        leaving = {leaves} & known.members
+        self.happened["member who joins"] += joins not in known.members
+        self.happened["member who leaves"] += bool(leaving)
+        known.members = after
+        await self.store.membership.change(self.boxes[box], add=[joins], remove=leaving, by="operator")
+        await self.check_no_page_shows_too_much()
+
+    def _runs(self, box: Mailbox) -> bool:
+        """Whether a mailbox is not paused: one of its holders is not disabled."""
+        return any(self._works(user) for user in USERS if box.of(user))
+
     async def _backfilled(self, box: str) -> None:
         """Do what poller and parser do when a mailbox is connected again: each copy without a row gets one."""
         again = []
@@ -125,17 +174,18 @@ class History(SecondThoughts):
 
     async def _policy(self, box: str, mode: str, excluded: tuple[str, ...]) -> None:
         known = self.paper.mailboxes.get(box)
-        if not known or not known.connected or mode not in self.paper.allowed or not self._works(known.owner):
+        if not known or not known.connected or mode not in self.paper.allowed or not self._runs(known):
             return
         await self._settle()
         self._count_spellings(excluded)
         self.happened["policy"] += 1
+        asker = next(user for user in USERS if known.of(user) and self._works(user))
         policy = SharingPolicy(mode=Mode(mode), excluded_domains=excluded)
-        told = await self.store.previewing.account(await self.store.accounts.get(self.boxes[box]), policy)
-        lines = self.known_to(known.owner)
-        before = self.seen(known.owner, lines)
+        told = await self.store.previewing.account(await self.store.accounts.get(self.boxes[box]), policy, by=asker)
+        lines = self.known_to(asker)
+        before = self.seen(asker, lines)
         known.mode, known.excluded = mode, excluded
-        self._told(told, before, lines, known.owner)
+        self._told(told, before, lines, asker)
         await self.store.accounts.save_sharing(self.boxes[box], policy)
         await self.check_no_page_shows_too_much()
         await self.store.sharing.set_account(self.boxes[box], policy, by="operator")
@@ -191,7 +241,8 @@ class History(SecondThoughts):
             return
         await self._settle()
         heir = then if then in self.paper.users else None
-        theirs = [name for name, box in self.paper.mailboxes.items() if box.owner == user]
+        theirs = [name for name, box in self.paper.mailboxes.items() if user in (box.owner, *box.members)]
+        theirs = [name for name in theirs if self.paper.mailboxes[name].members in (set(), {user})]
         self.paper.users = tuple(one for one in self.paper.users if one != user)
         self.paper.disabled.discard(user)
         for name in theirs:
@@ -200,11 +251,15 @@ class History(SecondThoughts):
                 self._forget(name)
             elif heir is None:
                 box.connected = False
+            elif box.members:
+                box.members = {heir}
             else:
                 others = [one for one in self.paper.mailboxes.values() if one is box or one.connected]
                 if user in box.theirs() and not any(user in one.proofs for one in others):
                     box.proofs[user] = STRENGTHS[ProofKind.USER]
                 box.owner = heir
+        for box in self.paper.mailboxes.values():
+            box.members.discard(user)
         if heir is None:
             self.paper.settle()
         else:
@@ -295,7 +350,7 @@ class History(SecondThoughts):
         batch = []
         for box, name, bcc, filed in copies:
             known = self.paper.mailboxes.get(box)
-            if not known or not known.connected or name not in self.written or not self._works(known.owner):
+            if not known or not known.connected or name not in self.written or not self._runs(known):
                 continue
             if not self.paper.letters[name].identified and any(
                 one.letter == name and one.mailbox != box for one in self.paper.copies.values()

@@ -12,7 +12,7 @@ from schemas.mail import Content
 from schemas.records import RecordRef
 from services.store import NotAllowedError, NotFoundError
 from tests.matcher.fixtures import World
-from tests.matcher.histories.company import Company, Held, Line
+from tests.matcher.histories.company import TEAM, Company, Held, Line
 from tests.matcher.histories.steps import USERS
 
 
@@ -62,7 +62,13 @@ class SecondThoughts(World):
         """Return the mails of which a user holds a copy by which they see them."""
         boxes = self.paper.mailboxes
         granted = self.paper.granting(user).items()
-        return {name for (_, name), copies in granted if any(boxes[copy.mailbox].owner == user for copy in copies)}
+        return {name for (_, name), copies in granted if any(boxes[copy.mailbox].of(user) for copy in copies)}
+
+    def _holders(self, user: str, name: str) -> set[str]:
+        """Return as whom a user holds a mail by copies that let them see it: as themselves, or as a team."""
+        boxes = self.paper.mailboxes
+        held = {copy.mailbox for copies in self._lines_of(user, name).values() for copy in copies}
+        return {boxes[one].owner for one in held if boxes[one].of(user)}
 
     async def _withdraw(self, number: int, thread: bool, on: bool) -> None:
         """Keep a mail, or its thread, private; or share it again. Only who holds a copy that they see may do so."""
@@ -73,12 +79,19 @@ class SecondThoughts(World):
             held = [
                 (user, name)
                 for user, name in held
-                if {(user, one) for one in (self.paper.letters[name].ids if thread else (name,))} & self.paper.withdrawn
+                if {
+                    (holder, one)
+                    for holder in self._holders(user, name)
+                    for one in (self.paper.letters[name].ids if thread else (name,))
+                }
+                & self.paper.withdrawn
             ]
         if not held:
             return
         user, name = held[number % len(held)]
-        before, pairs = set(self.paper.withdrawn), self._withdrawn(user, name, thread=thread)
+        before, holders = set(self.paper.withdrawn), self._holders(user, name)
+        pairs = {pair for holder in holders for pair in self._withdrawn(user, holder, name, thread=thread)}
+        self.happened["kept private for a team"] += on and any(holder.startswith(TEAM) for holder in holders)
         (self.paper.withdrawn.update if on else self.paper.withdrawn.difference_update)(pairs)
         if before != self.paper.withdrawn:
             self.happened[f"{'keep private' if on else 'share again'}: {'thread' if thread else 'email'}"] += 1
@@ -87,15 +100,15 @@ class SecondThoughts(World):
         if on:
             await self.check_no_page_shows_too_much()
 
-    def _withdrawn(self, user: str, name: str, *, thread: bool) -> set[tuple[str, str]]:
-        """Return what is noted: the mail, or every Message-ID of the thread that the user's own mail joins."""
+    def _withdrawn(self, user: str, holder: str, name: str, *, thread: bool) -> set[tuple[str, str]]:
+        """Return what is noted for a holder: the mail, or every Message-ID of the thread that this holder's mail joins."""
         if not thread:
-            return {(user, name)}
+            return {(holder, name)}
         boxes = self.paper.mailboxes
         granted = self.paper.granting(user, any_record=True).items()
-        own = {one for (_, one), copies in granted if any(boxes[copy.mailbox].owner == user for copy in copies)}
+        own = {one for (_, one), copies in granted if any(boxes[copy.mailbox].owner == holder for copy in copies)}
         names = self.paper.thread(name, own)
-        return {(user, one) for other in {name, *names} for one in self.paper.letters[other].ids}
+        return {(holder, one) for other in {name, *names} for one in self.paper.letters[other].ids}
 
     async def _refuse_others(self, number: int, held: list[tuple[str, str]], *, thread: bool) -> None:
         others = [(user, name) for user in USERS for name in sorted(self.written) if (user, name) not in held]
@@ -125,7 +138,8 @@ class SecondThoughts(World):
             return
         name = names[number % len(names)]
         seeing = [user for user in USERS if self._lines_of(user, name)]
-        holders = {self.paper.mailboxes[one.mailbox].owner for one in self.paper.live(name)}
+        boxes = self.paper.mailboxes
+        holders = {user for user in USERS if any(boxes[one.mailbox].of(user) for one in self.paper.live(name))}
         key = self.written[name].key
         for user in USERS:
             if self._works(user) and user not in seeing:
@@ -134,12 +148,12 @@ class SecondThoughts(World):
         user = next(user for user in seeing if user in holders)
         kept = self.paper.kept(name, self.paper.linked())
         deletion = Deletion(user, kept)
-        others = {self.paper.mailboxes[one.mailbox].owner for one in kept} - {user}
+        others = [one for one in kept if not boxes[one.mailbox].of(user)]
         try:
             await self.store.deleting.delete(key, by=user)
         except NotAllowedError:  # "administrators, or the holder of its only copies"
             copies = [one for one in self.paper.copies.values() if one.letter == name and one.alive]
-            assert {self.paper.mailboxes[one.mailbox].owner for one in copies} != {user}
+            assert not all(boxes[one.mailbox].of(user) for one in copies)
             deletion.by = None
             await self.store.deleting.delete(key, by=None)
         else:

@@ -13,6 +13,8 @@ BOXES = {
     "ann@second.example": USERS[0],
 }
 """Owners by mailbox."""
+SHARED = "sales@firm.example"
+"""A shared mailbox, which some companies have."""
 PROOFS = {"ann@firm.example": "code", "bob@firm.example": "administrator", "ann@second.example": "sign-in"}
 """How each mailbox proves another address. Eve only claims what is not hers."""
 CLIENTS = (
@@ -42,6 +44,9 @@ def life(seed: int, *, changes: int) -> list[Step]:
     if rng.random() < 0.25:
         place = rng.randint(len(steps) // 2, len(steps))
         steps[place:place] = _continued(rng)
+    rng = random.Random(f"shared mailboxes of {seed}")
+    if rng.random() < 0.5:
+        steps = _with_team(rng, steps)
     return steps
 
 
@@ -133,6 +138,31 @@ def _continued(rng: random.Random) -> list[Step]:
     arrivals: list[Step] = [("arrive", ((box, name, (), False),)) for box, name in places]
     shared = [("withdraw", rng.randint(0, 40), True, False)] if rng.random() < 0.4 else []
     return [("withdraw", rng.randint(0, 40), True, True), *letters, *arrivals, *shared]
+
+
+def _with_team(rng: random.Random, steps: list[Step]) -> list[Step]:
+    """Return a history with a shared mailbox, which gets some of the mail too, and whose members change."""
+    found: list[Step] = [("team", tuple(rng.sample(USERS[:3], rng.choice([1, 2, 2, 3]))), *_policy(rng))]
+    for step in steps:
+        found.append(step)
+        if step[0] == "letter" and rng.random() < 0.5:
+            filed = rng.random() < 0.3
+            name, people, *rest = step[1:]
+            sender = (SHARED, *people[1:]) if filed and rng.random() < 0.7 else (*people[:2], SHARED)
+            if rng.random() < 0.8:
+                found[-1] = ("letter", name, tuple(dict.fromkeys(sender)), *rest)
+            found.append(("arrive", ((*_copy(rng, [SHARED], name)[:3], filed),)))
+    changes: list[Step] = [("members", SHARED, *rng.sample(USERS[:3], 2)) for _ in range(rng.choice([1, 2, 3]))]
+    changes += [("policy", SHARED, *_policy(rng)), *_withdrawn(rng)]
+    if rng.random() < 0.5:
+        changes.append(("share", "ann@second.example", tuple(rng.sample(USERS[:3], 2))))
+        changes.append(("members", "ann@second.example", *rng.sample(USERS[:3], 2)))
+    if rng.random() < 0.15:
+        changes.append(("disconnect", SHARED))
+    for change in changes:
+        place = rng.randint(len(found) // 3, len(found))
+        found[place:place] = [change]
+    return found
 
 
 def _copies(rng: random.Random, boxes: Sequence[str], letter: Step, count: int) -> list[tuple[Any, ...]]:

@@ -31,6 +31,8 @@ HAPPENS = frozenset(
         *("shared address", "readers", "readdress", "restore a record", "merge", "convert"),
         *("keep private: email", "keep private: thread", "share again: email", "share again: thread"),
         "thread kept private that grows",
+        *("shared mailbox", "member who joins", "member who leaves", "mailbox that becomes shared"),
+        "kept private for a team",
         *("delete for everyone", "copy of deleted mail", "undo", "gone", "moved", "flagged", "flag removed"),
         *("disable", "enable", "disconnect on removal", "purge on removal", "transfer on removal"),
         *("disconnect", "purge", "forwarded copy", "Bcc copy", "bounce", "mail marked as not delivered"),

@@ -57,9 +57,9 @@ async def _page(life: History, viewer: str, label: str, granted: Granted, rng: r
         copies = expected[life.name_of(line.email)]
         where = f"{viewer}, {label}, {life.name_of(line.email)}"
         told_of = [copy for copy in copies if life.paper.tells_of(viewer, copy)]
-        assert set(line.holders) == {life.paper.mailboxes[copy.mailbox].owner for copy in told_of}, where
+        assert set(line.holders) == {life.paper.mailboxes[copy.mailbox].name() for copy in told_of}, where
         assert {copy.address for copy in line.copies} == {copy.mailbox for copy in told_of}, where
-        own = [copy for copy in copies if life.paper.mailboxes[copy.mailbox].owner == viewer]
+        own = [copy for copy in copies if life.paper.mailboxes[copy.mailbox].of(viewer)]
         assert set(line.bcc) == {address for copy in own for address in copy.bcc}, where
         failed = life.paper.failures(life.name_of(line.email), expected)
         assert {life.name_of(one.email) for one in line.failures} == failed, f"{where}, not delivered"

@@ -9,12 +9,14 @@ import pytest
 
 from schemas.accounts import Account, User
 from schemas.emails import Attestation, Link, Match
+from schemas.identity import team_of
 from schemas.mail import Role
 from schemas.records import RecordRef
 from schemas.sharing import CompanyPolicy, CopyDecision, Decision, Mode, SharingPolicy, Verdict
 from services.store.access.copies import Copies, SharingFacts
 from services.store.access.guard import Guard, LinkDecision, redacted
 from services.store.access.rights import RecordRights
+from services.store.access.teams import ActiveViewer, Teams
 from services.store.access.users import Users
 from services.store.core.documents import now
 from services.store.ledger.row_views import LiveRow
@@ -26,9 +28,9 @@ RECORD = RecordRef(kind="contact", id="1")
 KEY, OTHER = f"v1-{'1' * 40}", f"v1-{'2' * 40}"
 
 
-def user(email: str) -> User:
+def user(email: str, *teams: str) -> ActiveViewer:
     """Return a user."""
-    return User(email=email, created_at=now())
+    return ActiveViewer(email=email, created_at=now(), owners=frozenset({email, *teams}))
 
 
 def link(email: str = KEY, *matches: Match) -> Link:
@@ -65,9 +67,13 @@ class Known:
         self.asked.append(set(keys))
         return self._facts
 
-    async def active(self, email: str) -> User:
+    async def active(self, email: str) -> ActiveViewer:
         """Return a user."""
         return user(email)
+
+    async def viewer(self, found: ActiveViewer) -> ActiveViewer:
+        """Return a user as one who reads."""
+        return found
 
     async def readable(self, _: User, records: Collection[RecordRef]) -> frozenset[RecordRef]:
         """Return those of the records that a user may read."""
@@ -100,7 +106,7 @@ def known(
 
 def guard(facts: Known) -> Guard:
     """Return a guard on these facts."""
-    return Guard(cast("Users", facts), cast("Copies", facts), cast("RecordRights", facts))
+    return Guard(cast("Users", facts), cast("Teams", facts), cast("Copies", facts), cast("RecordRights", facts))
 
 
 async def decided(facts: Known, viewer: str, *links: Link) -> list[LinkDecision]:
@@ -156,7 +162,7 @@ async def test_holders_that_the_email_does_not_name_stay_unnamed() -> None:
         (found,) = await decided(facts, viewer, link())
         assert found.named == {named.id}
         assert [of.owner for _, of in found.copies()] == [ANN, BOB]
-        assert [of.owner for _, of in found.known_copies(viewer)] == holders
+        assert [of.owner for _, of in found.known_copies(user(viewer))] == holders
 
 
 async def test_copies_of_one_account_are_distinguished_by_their_bcc() -> None:
@@ -198,6 +204,18 @@ async def test_a_thread_that_no_mailbox_opens_now_shows_nothing_not_even_to_hold
         assert [line.decision.verdict for line in found.lines] == [Verdict.THREAD_NOT_ATTESTED]
 
 
+async def test_a_member_holds_the_copies_of_a_shared_mailbox() -> None:
+    """Each member sees them as their own, Bcc and a private mailbox included. For others the mailbox is a holder like any other."""
+    shared = account("sales@firm.example", Mode.PRIVATE, owner=team_of("t"), members=(ANN, BOB))
+    facts = known([shared], [row(shared, 1, LOU)], {KEY: {KIM, LOU}})
+    for viewer, verdict in ((user(ANN, team_of("t")), Verdict.OWN_COPY), (user(BOB), Verdict.MODE_PRIVATE)):
+        (found,) = await guard(facts).decide(viewer, [link()])
+        (line,) = found.lines
+        assert (line.decision.verdict, found.visible) == (verdict, verdict is Verdict.OWN_COPY)
+        assert [of.holder_name for _, of in found.known_copies(viewer)] == [shared.address] * found.visible
+        assert redacted(line, viewer.owners).copy_of.bcc == ((LOU,) if found.visible else ())
+
+
 async def test_a_record_that_may_not_be_read_shows_nothing() -> None:
     """A viewer who may not read a record sees no mail on it, not even their own, but may see it on another record."""
     mine = account(ANN)
@@ -226,7 +244,7 @@ def test_a_line_reveals_less_to_others(viewer: str) -> None:
         match={"address": KIM, "role": Role.FROM},
         decision=Decision(verdict=Verdict.SHARED),
     )
-    told = redacted(whole, viewer)
+    told = redacted(whole, {viewer})
     if viewer == ANN:
         assert told is whole
         return

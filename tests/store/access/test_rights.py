@@ -52,7 +52,7 @@ async def test_a_record_is_read_by_its_readers_and_its_owner_only(world: World) 
     for way in (store.reading.show, store.reading.raw, store.reading.full_key, store.email_search.thread):
         with pytest.raises(NotFoundError):
             await way(EVE, only.key)
-    assert await store.reading._candidates.newest(await store.users.get(EVE), on_record(closed), None, 10) == []
+    assert await store.reading._candidates.newest(await world.viewer(EVE), on_record(closed), None, 10) == []
     told = await store.explaining.explain(EVE, closed, both.key, asked_by=None)
     assert (told.visible, told.obstacle) == (False, Obstacle.RECORD_NOT_READABLE)
     preview = await store.previewing.account(ann, SharingPolicy(mode=Mode.PRIVATE))

@@ -79,9 +79,9 @@ async def test_a_thread_is_kept_private_as_the_holders_mail_joins_it(world: Worl
     await world.attach(ann, late := mail("late", "second", minutes=6))
     assert await seen() == {"other", "joining"}
     for one in (*mails, late):
-        assert await store.withdrawals.kinds(ANN, one.key, one.thread_ids) == {"thread"}
+        assert await store.withdrawals.kinds({ANN}, one.key, one.thread_ids) == {"thread"}
     for one in (other, joining):
-        assert await store.withdrawals.kinds(ANN, one.key, one.thread_ids) == (
+        assert await store.withdrawals.kinds({ANN}, one.key, one.thread_ids) == (
             {"thread"} if one is joining else frozenset()
         )
     assert await store.withdrawing.share_again(late.key, by=ANN, thread=True) == 4
@@ -107,7 +107,7 @@ async def test_a_user_is_told_how_an_email_is_kept_private(store: Store) -> None
     await store.withdrawals.add(ANN, "email", "k1", "k2")
     await store.withdrawals.add(ANN, "thread", "t1")
     await store.withdrawals.add(BOB, "email", "k3")
-    assert await store.withdrawals.kinds(ANN, "k1", ["t1", "t2"]) == {"email", "thread"}
-    assert await store.withdrawals.kinds(ANN, "k2", ["t2"]) == {"email"}
-    assert await store.withdrawals.kinds(ANN, "k3", ["t2", "t1"]) == {"thread"}
-    assert await store.withdrawals.kinds(ANN, "k3", ["k1"]) == frozenset()
+    assert await store.withdrawals.kinds({ANN}, "k1", ["t1", "t2"]) == {"email", "thread"}
+    assert await store.withdrawals.kinds({ANN}, "k2", ["t2"]) == {"email"}
+    assert await store.withdrawals.kinds({ANN}, "k3", ["t2", "t1"]) == {"thread"}
+    assert await store.withdrawals.kinds({ANN}, "k3", ["k1"]) == frozenset()

@@ -66,6 +66,17 @@ async def _disconnect(office: Office) -> None:
     await office.store.removal.disconnect(office.sales.id, by=office.ann.owner)
 
 
+async def _shared(office: Office) -> None:
+    await office.store.membership.share(office.sales.id, [office.ann.owner], by=ROOT)
+
+
+async def _shared_by_two(office: Office) -> None:
+    """Ann is disabled: that is an entry of its own."""
+    await office.store.membership.share(office.sales.id, [office.ann.owner, BOB], by=ROOT)
+    await office.store.user_lifecycle.disable(office.ann.owner, by=ROOT)
+    await office.store.removal.disconnect(office.ann.id, by=ROOT)
+
+
 async def _link(office: Office) -> None:
     await office.store.sign_ins.offer(office.ann.owner, f"link {office.kim}", lasts=HOUR)
 
@@ -161,6 +172,14 @@ CASES: list[tuple[str, str, Callable[[Office], Awaitable[None]], Change]] = [
         _disabled,
         lambda o: o.store.user_lifecycle.remove(o.ann.owner, by=ROOT, transfer_to=BOB),
     ),
+    (
+        "account.share",
+        "accounts",
+        _nothing,
+        lambda o: o.store.membership.share(o.sales.id, [o.ann.owner, BOB], by=o.ann.owner),
+    ),
+    ("account.members", "accounts", _shared, lambda o: o.store.membership.change(o.sales.id, add=[BOB], by=ROOT)),
+    ("account.members", "accounts", _shared_by_two, lambda o: o.store.user_lifecycle.remove(o.ann.owner, by=ROOT)),
     ("account.add", "accounts", _nothing, lambda o: o.store.accounts.add(account("n@corp.com", owner=BOB), by=BOB)),
     (
         "account.add",

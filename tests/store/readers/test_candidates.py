@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.accounts import User
 from schemas.emails import Match
 from schemas.mail import Content, Role
 from schemas.records import RecordRef
 from schemas.sharing import Mode
 from services.store import Store
 from services.store.access.guard import LinkDecision
+from services.store.access.teams import ActiveViewer
 from services.store.readers import visible_lines
 from services.store.readers.candidates import EVERYTHING, Candidates, Position, Scope, on_record
 from services.store.readers.visible_lines import VisibleLines
@@ -50,7 +50,7 @@ async def mails(world: World) -> list[Content]:
     return made
 
 
-async def _all(candidates: Candidates, viewer: User, scope: Scope, limit: int) -> list[tuple[str, RecordRef]]:
+async def _all(candidates: Candidates, viewer: ActiveViewer, scope: Scope, limit: int) -> list[tuple[str, RecordRef]]:
     found: list[tuple[str, RecordRef]] = []
     position: Position | None = None
     while links := await candidates.newest(viewer, scope, position, limit):
@@ -64,7 +64,7 @@ async def test_every_link_comes_once_whatever_the_size_of_a_part(
     store: Store, candidates: Candidates, mails: list[Content]
 ) -> None:
     """On a record: newest first, those of one moment in a fixed order, own and shared mail together."""
-    viewer = await store.users.get(ANN)
+    viewer = await store.teams.viewer(await store.users.get(ANN))
     records = [one.record for one in await candidates.of_emails(viewer, [mails[0].key])]
     for scope in map(on_record, records):
         found = await _all(candidates, viewer, scope, 100)
@@ -80,7 +80,7 @@ async def test_every_link_comes_once_whatever_the_size_of_a_part(
 
 async def test_emails_are_paged_as_wholes(store: Store, candidates: Candidates, mails: list[Content]) -> None:
     """Over all records the order is by moment and then by email, so that the links of one email stay together."""
-    viewer = await store.users.get(ANN)
+    viewer = await store.teams.viewer(await store.users.get(ANN))
     found = [key for key, _ in await _all(candidates, viewer, EVERYTHING, 100)]
     newest_first = sorted(mails, key=lambda one: (one.sent_at, one.key), reverse=True)
     assert found == [one.key for one in newest_first for _ in range(2)]
@@ -94,7 +94,7 @@ async def test_the_links_of_emails_come_newest_first(
     store: Store, candidates: Candidates, mails: list[Content]
 ) -> None:
     """Those of one moment in the order of their ids; no links of other emails."""
-    viewer = await store.users.get(ANN)
+    viewer = await store.teams.viewer(await store.users.get(ANN))
     for mail in (mails[0], mails[5]):
         assert [one.email for one in await candidates.of_emails(viewer, [mail.key])] == [mail.key] * 2
     found = await candidates.of_emails(viewer, [one.key for one in mails])
@@ -108,7 +108,7 @@ async def test_no_id_is_left_out_where_a_part_is_cut_off(
     store: Store, candidates: Candidates, mails: list[Content], limit: int
 ) -> None:
     """Ids come in order and each once, although own and shared mail are found apart and an email has several links."""
-    viewer = await store.users.get(ANN)
+    viewer = await store.teams.viewer(await store.users.get(ANN))
     found: list[str] = []
     while part := await candidates.ids(viewer, "v1-abab", found[-1] if found else "", limit):
         assert part == sorted(set(part))
@@ -129,7 +129,7 @@ async def test_only_visible_links_become_lines(world: World, store: Store, lines
     links = [one for several in (await store.links.of_emails([hers.key, his.key])).values() for one in several]
     assert len(links) == 2
     assert [one.line.email for one in await lines.seen(ANN, links)] == [hers.key]
-    ann = await store.users.get(ANN)
+    ann = await store.teams.viewer(await store.users.get(ANN))
     visible = await lines.visible(ann, [hers.key, his.key])
     assert [(one.link.email, one.link.record) for one in visible] == [(hers.key, record)]
     await world.database["emails"].delete_many({})
@@ -144,7 +144,7 @@ async def test_what_a_link_says_of_sharing_is_not_trusted(world: World, store: S
     await world.attach(mine, hers)
     await world.attach(other, his)
     await world.database["links"].update_many({"owners": BOB}, {"$set": {"shared_by": [other.id]}})
-    ann = await store.users.get(ANN)
+    ann = await store.teams.viewer(await store.users.get(ANN))
     assert [one.link.email for one in await lines.visible(ann, [hers.key, his.key])] == [hers.key]
     for scope in (on_record(record), EVERYTHING):
         assert [one.link.email for one in await lines.in_scope(ann, scope)] == [hers.key]
@@ -156,7 +156,7 @@ async def test_a_scope_is_whole_whatever_the_size_of_a_batch(
 ) -> None:
     """Every visible link once, newest first; each email once, with every record that it is on."""
     monkeypatch.setattr(visible_lines, "_BATCH", batch)
-    ann = await store.users.get(ANN)
+    ann = await store.teams.viewer(await store.users.get(ANN))
     records = {one.link.record for one in await lines.visible(ann, [mails[0].key])}
     record, _ = sorted(records, key=str)
     visible = await lines.in_scope(ann, on_record(record))
@@ -183,7 +183,7 @@ async def test_a_line_says_who_wrote(world: World, store: Store, lines: VisibleL
     mails = [content(f"m{number}", sender, to) for number, (sender, to, _) in enumerate(ways)]
     for mail in mails:
         await world.attach(mine, mail)
-    ann = await store.users.get(ANN)
+    ann = await store.teams.viewer(await store.users.get(ANN))
     visible = await lines.visible(ann, [mail.key for mail in mails])
     reason = Match(address="lead@x.com", role=Role.THREAD)
     for decisions in (visible, [_by(reason, one) for one in visible]):

@@ -16,7 +16,7 @@ from services.store.access.guard import LinkDecision
 from services.store.ledger.row_views import LiveRow
 from services.store.readers.views import Reason, VisibleCopy, VisibleEmail
 from services.store.readers.visible_lines import folded, visible_email
-from tests.factories import account
+from tests.factories import account, viewer
 from tests.store.fixtures import START, key
 
 ANN, BOB, EVE, KIM = "ann@firm.example", "bob@firm.example", "eve@firm.example", "kim@client.example"
@@ -129,9 +129,13 @@ def line(**fields: Any) -> VisibleEmail:
 def test_a_line_begins_with_the_viewers_own_copy() -> None:
     """Folders are looked up per account, Bcc is that of the viewer's own copies, and how a copy was encoded stays untold."""
     rows = (row(ANNS, "a" * 12, "secret@law.example"), row(BOBS, "b" * 12))
-    assert visible_email(BOB, decision(BOTH, *rows), DOCUMENT, FOLDERS, [ANN]) == line()
+    assert visible_email(viewer(BOB), decision(BOTH, *rows), DOCUMENT, FOLDERS, [ANN]) == line()
     sender = visible_email(
-        ANN, decision({**BOTH, ANNS.id: Verdict.OWN_COPY, BOBS.id: Verdict.SHARED}, *rows), DOCUMENT, FOLDERS, [ANN]
+        viewer(ANN),
+        decision({**BOTH, ANNS.id: Verdict.OWN_COPY, BOBS.id: Verdict.SHARED}, *rows),
+        DOCUMENT,
+        FOLDERS,
+        [ANN],
     )
     assert sender == line(
         bcc=("secret@law.example",),
@@ -144,20 +148,20 @@ def test_a_line_begins_with_the_viewers_own_copy() -> None:
 
 def test_a_line_without_a_copy_to_name_has_no_folder_and_no_flags() -> None:
     """A viewer without a copy sees the mail that an account shares which the mail does not name, and nothing of that copy."""
-    seen = visible_email(EVE, decision(BOTH, row(ANNS, "a" * 12), named=()), DOCUMENT, FOLDERS, [])
+    seen = visible_email(viewer(EVE), decision(BOTH, row(ANNS, "a" * 12), named=()), DOCUMENT, FOLDERS, [])
     assert seen == line(direction="in", copies=(), holders=(), flags=(), folder="")
 
 
 def test_a_folder_that_is_gone_has_no_name() -> None:
     """The row outlives its folder until the next comparison."""
-    seen = visible_email(BOB, decision(BOTH, row(BOBS, "c" * 12)), DOCUMENT, FOLDERS, [ANN])
+    seen = visible_email(viewer(BOB), decision(BOTH, row(BOBS, "c" * 12)), DOCUMENT, FOLDERS, [ANN])
     assert (seen.folder, seen.copies) == ("", (copy(BOBS, "", own=True),))
 
 
 def test_fields_that_an_early_version_did_not_store_are_empty() -> None:
     """Documents of version 0.1 have neither files nor marks if there were none."""
     bare = {"subject": "Offer", "snippet": "Dear Kim"}
-    seen = visible_email(BOB, decision(BOTH, row(BOBS, "b" * 12)), bare, FOLDERS, [])
+    seen = visible_email(viewer(BOB), decision(BOTH, row(BOBS, "b" * 12)), bare, FOLDERS, [])
     assert (seen.participants, seen.attachments, seen.marks) == ((), (), Classification())
     assert (seen.message_id, seen.date) == (None, None)
 

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Literal
 
-from schemas.accounts import Account, AccountState, AddressProof, ProofKind, User
+from schemas.accounts import Account, AccountState, User
 from services.store.access.sign_ins import SignIns
 from services.store.access.users import Users
-from services.store.access.withdrawals import Withdrawals
 from services.store.admin.removal import Removal
-from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import CHANGED, now, plain
 from services.store.core.errors import NotAllowedError
 from services.store.core.fence import MongoSession
-from services.store.core.pending_work import PendingWork
-from services.store.ledger.ledger import Ledger
-from services.store.ledger.ledger_rows import account_range
+from services.store.ownership.handover import Handover
+from services.store.ownership.membership import OWNER_DISABLED, Membership
 from services.store.sync.accounts import Accounts
-
-OWNER_DISABLED = "owner-disabled"
-"""Why an account is paused: enabling the owner resumes it."""
-_AT_ONCE = 500
 
 
 class UserLifecycle:
@@ -37,28 +28,26 @@ class UserLifecycle:
         users: Users,
         sign_ins: SignIns,
         accounts: Accounts,
-        ledger: Ledger,
         colleagues: Colleagues,
         removal: Removal,
-        sharing: Sharing,
-        withdrawals: Withdrawals,
-        pending_work: PendingWork,
+        handover: Handover,
+        membership: Membership,
         audit: Audit,
     ) -> None:
         self._c = collections
         self._users = users
         self._sign_ins = sign_ins
         self._accounts = accounts
-        self._ledger = ledger
         self._colleagues = colleagues
         self._removal = removal
-        self._sharing = sharing
-        self._withdrawals = withdrawals
-        self._pending = pending_work
+        self._handover = handover
+        self._membership = membership
         self._audit = audit
 
     async def disable(self, email: str, *, by: str) -> User:
         """Lock a user out: sessions end and their mailboxes are paused. Their mail stays shared as it is.
+
+        A shared mailbox goes on while another member is active.
 
         Raises:
             NotFoundError: there is no such user.
@@ -68,8 +57,12 @@ class UserLifecycle:
         await self._spare_last_administrator(user)
         await self._set_disabled(user, "user.disable", by=by)
         await self._sign_ins.end_all(user.email)
-        for account in await self._accounts.get_all(user.email):
-            if account.state in (AccountState.ACTIVE, AccountState.BLOCKED):  # a blocked one would be tried again daily
+        for account in await self._accounts.held_by(user.email):
+            works = account.state in (
+                AccountState.ACTIVE,
+                AccountState.BLOCKED,
+            )  # a blocked one would be tried again daily
+            if works and not await self._is_used(account):
                 await self._accounts.set_state(account.id, AccountState.PAUSED, by=by, reason=OWNER_DISABLED)
         return user.model_copy(update={"disabled": True})
 
@@ -83,10 +76,19 @@ class UserLifecycle:
         if user.disabled:
             await self._sign_ins.end_all(user.email)  # one that started just as the user was disabled
         await self._set_disabled(user, "user.enable", by=by)
-        for account in await self._accounts.get_all(user.email):
+        for account in await self._accounts.held_by(user.email):
             if account.reason == OWNER_DISABLED:
                 await self._accounts.set_state(account.id, AccountState.ACTIVE, by=by)
         return user.model_copy(update={"disabled": False})
+
+    async def _is_used(self, account: Account) -> bool:
+        """Whether one of those whose mailbox it is, is not disabled."""
+        active = {"_id": {"$in": list(account.holders)}, "disabled": {"$ne": True}}
+        return await self._c.users.find_one(active, {"_id": 1}) is not None
+
+    async def concerned(self, email: str) -> list[Account]:
+        """Return the mailboxes whose fate a user's removal decides: their own, and shared ones of which they are the last member."""
+        return [one for one in await self._accounts.held_by(email) if one.holders == (email,)]
 
     async def _set_disabled(self, user: User, action: Literal["user.disable", "user.enable"], *, by: str) -> None:
         disabled = action == "user.disable"
@@ -101,7 +103,9 @@ class UserLifecycle:
     async def remove(
         self, email: str, *, by: str, purge: bool = False, transfer_to: str | None = None
     ) -> list[Account]:
-        """Remove a user for good. Returns what became of their mailboxes: disconnected, purged or transferred.
+        """Remove a user for good. Returns their mailboxes (see ``concerned``), which are disconnected, purged or transferred.
+
+        Shared mailboxes with other members lose one member.
 
         Call it again after an interruption: it continues where it stopped.
 
@@ -120,7 +124,7 @@ class UserLifecycle:
         if heir is not None and heir.email == user.email:
             raise NotAllowedError("the mailboxes must go to another user")
         await self.disable(user.email, by=by)
-        accounts = await self._accounts.get_all(user.email)
+        accounts = await self.concerned(user.email)
         for account in accounts:
             if heir is not None:
                 await self._transfer(account, heir, by=by)
@@ -135,6 +139,7 @@ class UserLifecycle:
             await self._c.users.delete_one({"_id": user.email}, session=session)
             member = {"members": user.email}
             await self._c.groups.update_many(member, {"$pull": member}, session=session)
+            await self._membership.forget(user.email, by=by, session=session)
             await self._audit.add("user.remove", by=by, subject=f"user:{user.email}", session=session, **details)
 
         async with self._colleagues.changing([user.email]):
@@ -143,32 +148,13 @@ class UserLifecycle:
         return accounts
 
     async def _transfer(self, account: Account, heir: User, *, by: str) -> None:
-        """Hand an account over. What hangs on its owner (own copies, threads) is the matcher's to work out again."""
-        parts = [part async for part in self._ledger.attached_emails(account_range(account.id), batch=_AT_ONCE)]
-        kept = await self._withdrawals.targets(account.owner)
-        covered = {"owners": heir.email, "$or": [{name: {"$in": kept}} for name in ("email", "ids", "thread")]}
-        own = await self._c.links.distinct("email", covered)  # the heir's own copies become private, too
-        parts += [own] if own else []
-        for part in parts:  # stays enqueued: the attestations of threads are the matcher's to compute
-            await self._pending.enqueue(emails=part)
-        await self._withdrawals.hand_over(account.owner, heir.email)
-        proofs = [*account.proofs]
-        theirs = [{"_id": account.id}, {"state": {"$ne": AccountState.DISCONNECTED.value}}]
-        proven = await self._c.accounts.find_one({"proofs.address": account.owner, "$or": theirs})
-        if account.owner in account.claims and proven is None:
-            # It counted because it named its owner; it must not cease to be a colleague's.
-            proofs.append(AddressProof(address=account.owner, how=ProofKind.USER, by=by, at=now()))
-        handed = {"owner": heir.email, "proofs": plain(proofs)}
-        subject, change = f"account:{account.id}", {"before": account.owner, "after": heir.email}
-
-        async def write(session: MongoSession) -> None:
-            await self._c.accounts.update_one({"_id": account.id}, {"$set": handed, **CHANGED}, session=session)
-            await self._audit.add("account.transfer", by=by, subject=subject, session=session, **change)
-
-        await self._audit.transaction(write)
+        if account.shared:
+            members = {"add": [heir.email], "remove": account.members}
+            await self._membership.change(account.id, **members, by=by)
+            return
+        await self._handover.hand_over(account, heir.email, action="account.transfer", by=by)
         if account.reason == OWNER_DISABLED:
             await self._accounts.set_state(account.id, AccountState.ACTIVE, by=by)
-        await self._sharing.recompute(chain.from_iterable(parts))
 
     async def _spare_last_administrator(self, user: User) -> None:
         if user.admin and not user.disabled and not await self._users.another_administrator(user.email):

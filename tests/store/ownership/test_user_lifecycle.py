@@ -10,7 +10,7 @@ import pytest
 from schemas.accounts import Account, AccountState, AddressProof, ProofKind
 from schemas.sharing import Mode
 from services.store import NotAllowedError, NotFoundError, ProvisionedGroup, Store
-from services.store.admin import user_lifecycle
+from services.store.ownership import handover
 from tests.store.fixtures import START, World, content
 
 ADMIN, ANN, BOB = "admin@corp.com", "ann@corp.com", "bob@corp.com"
@@ -317,7 +317,7 @@ async def test_all_mail_of_a_transferred_mailbox_follows(
     world: World, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the size of a step: each email's link names the new owner, and its threads wait for the matcher."""
-    monkeypatch.setattr(user_lifecycle, "_AT_ONCE", 2)
+    monkeypatch.setattr(handover, "_AT_ONCE", 2)
     mine = await world.account(ANN, Mode.PRIVATE)
     await world.user(BOB)
     record = await world.record("lead@x.com")
