@@ -6,15 +6,21 @@ from services.parser.content.body_selection import Selection, select
 from services.parser.content.body_text import text_of
 from services.parser.mime import limits
 from services.parser.mime.diagnostics import Diagnostics
-from services.parser.mime.structure import read_structure
+from services.parser.mime.structure import Part, read_structure
 from services.parser.reply.text import read_reply
 
 _MAIL = frozenset({"message/rfc822", "message/global"})
 
 
+def _is_mail(part: Part) -> bool:
+    """Whether a part is a mail, by its type or, where that says nothing, by its name."""
+    named = part.media_type == "application/octet-stream" and part.file_name.lower().endswith(".eml")
+    return named or part.media_type in _MAIL
+
+
 def attached_text(selection: Selection, contents: dict[int, bytes], *, careful: bool) -> str:
     """Return what the first attached mail says itself; empty when none is attached, and in careful mode."""
-    part = next((part for part in selection.attachments if part.media_type in _MAIL), None)
+    part = next(filter(_is_mail, selection.attachments), None)
     if part is None or careful:
         return ""
     quiet = Diagnostics()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from urllib.parse import unquote
 
 from schemas.mail import Attachment
 from services.parser.content.body_selection import Selection
@@ -13,7 +14,7 @@ from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import decoded, first, one_line, parse_headers, raw_text
 from services.parser.mime.structure import Part
 
-_REFERRED = re.compile(r"""["'(]\s*cid:([^"'\s)>]{1,300})""", re.IGNORECASE)
+_REFERRED = re.compile(r"""["'(=]\s*cid:([^"'\s)>]{1,300})""", re.IGNORECASE)
 _MAIL = frozenset({"message/rfc822", "message/global"})
 
 
@@ -42,7 +43,9 @@ def collect_attachments(
     ``contents`` is by ``id`` of the part, ``blobs`` by SHA-256 in hex. An image to which the HTML refers by ``cid:`` is inline,
     whatever its disposition.
     """
-    referred = set(_REFERRED.findall(html)) if selection.attachments and "cid:" in html else set()
+    named = selection.attachments and ("cid:" in html or "CID:" in html)
+    referred = set(_REFERRED.findall(html)) if named else set()
+    referred |= {unquote(one) for one in referred if "%" in one}  # RFC 2392 section 2
     found: list[Attachment] = []
     for number, part in enumerate(selection.attachments, 1):
         if number > limits.ATTACHMENTS:

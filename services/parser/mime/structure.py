@@ -114,10 +114,12 @@ class _Builder:
 
     def _guess_boundary(self, part: Part) -> bytes:
         """Return the boundary that the body itself shows when the declared one is missing or does not occur."""
+        opened = b""
         for line in self.raw[part.start : min(part.end, part.start + _BOUNDARY_SNIFF)].splitlines():
             mark = line.rstrip()
             if mark.startswith(b"--") and len(mark) > len(b"--x") and not mark.startswith(b"-- "):
-                return mark[2:]
+                return mark[2:] if mark != opened + b"--" else opened[2:]
+            opened = opened or (mark if len(mark) == len(b"--x") and mark.startswith(b"--") else b"")
         return b""
 
     def _spans(self, part: Part, boundary: bytes, start: int = 0) -> list[tuple[int, int]]:

@@ -10,6 +10,8 @@ from services.parser.wrappers import invitations
 from services.parser.wrappers.cms import SMIME, is_encrypted
 
 _NAMED = 300
+_CLOCK = re.compile(r"\d[:.h]\d\d(?!\d)|\d ?[ap]\.?m\b|\b(?:at|um|om|kl\.?|à|alle|a las|às) \d{1,2}\b", re.IGNORECASE)
+"""A time of day."""
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -34,7 +36,14 @@ def notes_of(leaves: Sequence[Part], contents: dict[int, bytes], text: str, *, c
         return []
     told = " ".join(text.split())
     distinct = dict.fromkeys(_CONTROL.sub("", note) for note in notes if note)
-    return [note for note in distinct if note.partition("\n")[0].partition(": ")[2] not in told or not told]
+    return [note for note in distinct if not told or not _is_told(note, told)]
+
+
+def _is_told(note: str, text: str) -> bool:
+    """Whether a text says what a note does: the title, and some time of day if the note has one."""
+    return note.partition("\n")[0].partition(": ")[2] in text and (
+        _CLOCK.search(note) is None or _CLOCK.search(text) is not None
+    )
 
 
 def _partial(part: Part) -> str:

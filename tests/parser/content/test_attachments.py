@@ -56,6 +56,17 @@ def test_the_name_may_be_in_the_content_type() -> None:
     assert (attachment.name, attachment.media_type) == ("a.pdf", "application/pdf")
 
 
+@pytest.mark.parametrize("reference", [b'"cid:logo@x"', b"cid:logo@x", b'"cid:logo%40x"', b"'CID:logo@x'"])
+def test_image_in_the_html_is_inline_however_it_is_referred_to(reference: bytes) -> None:
+    """Quotes are often left out, and the @ is often escaped (RFC 2392)."""
+    html = part(b"<p>Hi<img src=" + reference + b" alt=x>", b"Content-Type: text/html")
+    image = part(
+        b"PNG", b"Content-Type: image/png", b"Content-ID: <logo@x>", b"Content-Disposition: attachment; filename=a.png"
+    )
+    body, field = multipart(b"related", html, image)
+    assert [one.inline for one in content(mail(body, field)).attachments] == [True]
+
+
 def test_content_is_stored_by_its_hash() -> None:
     """The decoded content is handed over under its SHA-256."""
     data = bytes(range(256)) * 10

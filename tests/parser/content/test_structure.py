@@ -86,6 +86,14 @@ def test_words_behind_base64_are_not_decoded(text: str, footer: bytes) -> None:
     assert (found.text, found.marks.defects) == (text, ("encoding:base64",))
 
 
+def test_closing_line_is_no_boundary() -> None:
+    """Where the type names no boundary, the line that ends the last part is not taken for one."""
+    raw = mail(b"--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x--\r\n", b"Content-Type: multipart/mixed")
+    assert content(raw).text == "hello"
+    raw = mail(b"--xyz\r\nContent-Type: text/plain\r\n\r\nhello\r\n--xyz--\r\n", b"Content-Type: multipart/mixed")
+    assert content(raw).text == "hello"
+
+
 def test_damage_within_base64_ends_no_file() -> None:
     """Characters that base64 has not, in the middle of a file, cost no more than they are."""
     data = bytes(range(256)) * 8

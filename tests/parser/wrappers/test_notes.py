@@ -91,6 +91,22 @@ def test_calendar_is_read_in_its_charset(charset: str) -> None:
     assert found.text.startswith(f"Invitation: {title}")
 
 
+@pytest.mark.parametrize(
+    ("words", "added"),
+    [
+        (b"You are invited to Kick-off, part 1.", True),
+        (b"Kick-off, part 1 is at 10am in Room 4.", False),
+        (b"Kick-off, part 1\r\nTuesday 10.00-11.00", False),
+        (b"Please come at 10:00.", True),
+    ],
+)
+def test_invitation_is_told_unless_title_and_time_are(words: bytes, added: bool) -> None:
+    """A text that names only the title leaves out when it is."""
+    invitation = part(calendar(*KICK_OFF), b"Content-Type: text/calendar; method=REQUEST")
+    text = content(mixed(part(words, b"Content-Type: text/plain"), invitation, kind=b"alternative")).text
+    assert ("When: Tue, 1 Dec 2026" in text) is added
+
+
 def test_calendar_is_known_by_its_name() -> None:
     """Some programs send it as a file of any type."""
     file = part(calendar(*KICK_OFF), b"Content-Type: application/octet-stream; name=Invite.ICS")
