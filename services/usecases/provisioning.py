@@ -97,6 +97,17 @@ async def admit(store: Store, claims: Mapping[str, Any], settings: OidcSettings)
     return await _with_rights(store, user, claims, settings)
 
 
+async def unbind(store: Store, email: str, *, by: str) -> User:
+    """Let a user's next sign-in count as their first one. The account that counted until now is out at once.
+
+    Raises:
+        NotFoundError: there is no such user.
+    """
+    user = await store.identities.unbind(email, by=by)
+    await store.sign_ins.end_all(user.email)
+    return user
+
+
 def _proven_address(claims: Mapping[str, Any], settings: OidcSettings) -> str:
     """Return the address that the identity provider vouches for."""
     email = claimed_address(str(claims.get("email") or ""))

@@ -204,7 +204,9 @@ async def test_unbinding_in_the_console(company: Company) -> None:
     path = f"/operations/users/{BOB}"
     boss = await office.signed_in(ANN)
     assert "Unbind" not in await boss.shows(path)
-    assert (await company.signs_in(email=BOB, sub="bob-1")).status_code == 303
+    former = office.browser()
+    assert (await company.signs_in(former, email=BOB, sub="bob-1")).status_code == 303
+    await former.shows("/records")
     unconfirmed = await boss.post(path, page=path, do="unbind", confirm=ANN)
     assert unconfirmed.status_code == 400
     stranger = await office.signed_in(EVE)
@@ -212,6 +214,7 @@ async def test_unbinding_in_the_console(company: Company) -> None:
     assert (await company.signs_in(email=BOB, sub="bob-2")).status_code == 403
     page = await boss.follow(await boss.post(path, page=path, do="unbind", confirm=BOB))
     assert ("can sign in by another account" in page, "Unbind the user" in page) == (True, False)
+    assert (await former.get("/records")).status_code != 200, "the account that counted until then is out"
     assert (await company.signs_in(email=BOB, sub="bob-2")).status_code == 303
     entries = await store.audit.newest(action="user.identity")
     assert [(one.by, one.details["bound"]) for one in entries] == [("oidc", True), (ANN, False), ("oidc", True)]

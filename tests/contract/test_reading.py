@@ -198,7 +198,6 @@ CONSOLE: Mapping[str, set[str]] = {
     "dead_letters": {"count", "get", "newest"},
     "epochs": {"of"},
     "folders": {"of"},
-    "identities": {"unbind"},
     "groups": {"add", "change", "get", "get_all", "remove"},
     "previewing": {"account", "company", "opened_records"},
     "removal": {"counts", "disconnect", "purge"},

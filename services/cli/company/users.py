@@ -75,9 +75,12 @@ async def enable(email: UserEmail) -> None:
 @app.command("unbind")
 @command
 async def unbind(email: UserEmail) -> None:
-    """Let a user's next sign-in at the identity provider count as their first: for one who got another account there."""
+    """Let a user's next sign-in at the identity provider count as their first: for one who got another account there. Sessions end."""
+    # Imported here because its libraries are slow to load, and no other of these commands needs it.
+    from services.usecases import provisioning  # noqa: PLC0415
+
     async with open_session(setup=True) as session:
-        user = await session.store.identities.unbind(email, by=OPERATOR)
+        user = await provisioning.unbind(session.store, email, by=OPERATOR)
     say(f"{user.email} can sign in by another account of the identity provider: the next one that has this address.")
 
 

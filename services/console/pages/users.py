@@ -7,7 +7,7 @@ from starlette.responses import Response
 from services.console.pages.mailboxes import unconfirmed
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
-from services.usecases import leaving
+from services.usecases import leaving, provisioning
 from services.usecases.leaving import MailboxFate
 
 HERE = "/operations/users"
@@ -44,7 +44,7 @@ async def change(context: RequestContext) -> Response:
         case "unbind":
             if form.text("confirm").lower() != email:
                 raise PageError(400, f"Nothing was changed: type {email} to confirm.")
-            await store.identities.unbind(email, by=context.viewer)
+            await provisioning.unbind(store, email, by=context.viewer)
             return context.redirect(f"{HERE}/{context.path_part('user')}", "user-unbound")
         case "remove":
             if form.text("confirm").lower() != email:
