@@ -105,6 +105,19 @@ class Subjects(TyperGroup):
         name, _, rest = super().resolve_command(ctx, args)
         return name, load(str(name)), rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the called command. Of a value that typer has pydantic check, say what is wrong in our own words."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            from pydantic import ValidationError  # noqa: PLC0415 - it is slow to load, and most values are right
+
+            from services.runtime.environment import reason  # noqa: PLC0415
+
+            if isinstance(error.__cause__, ValidationError):
+                error.message = reason(error.__cause__)
+            raise
+
 
 def load(name: str) -> Any:
     """Import a command or group."""

@@ -22,6 +22,21 @@ KEY_BYTES = 32
 _MAX_FILE = 64 * 1024
 
 
+_REASONS = {
+    **dict.fromkeys(("int_parsing", "int_parsing_size", "int_from_float"), "it has to be a whole number"),
+    **dict.fromkeys(("float_parsing", "finite_number"), "it has to be a number"),
+    "bool_parsing": "it has to be true or false",
+    "greater_than": "it has to be more than {gt}",
+    "greater_than_equal": "it has to be at least {ge}",
+    "less_than": "it has to be less than {lt}",
+    "less_than_equal": "it has to be at most {le}",
+    "string_too_short": "it is empty",
+    "too_short": "it is empty",
+    "string_pattern_mismatch": "it has another form",
+}
+"""What is wrong with a value, by pydantic's types of errors."""
+
+
 class SettingsError(LeadmailError):
     """A setting is missing or wrong; the text is one sentence that names it and says what to do."""
 
@@ -126,10 +141,21 @@ def missing(fields: Mapping[str, FieldInfo], name: str) -> SettingsError:
 
 def wrong(fields: Mapping[str, FieldInfo], error: ValidationError) -> SettingsError:
     """Return the error for the first field that pydantic refused; never repeats the value, which may be a secret."""
+    name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+    return SettingsError(f"{variable(name)} is wrong ({reason(error)}): {_advice(fields[name])}.")
+
+
+def reason(error: ValidationError) -> str:
+    """Return what is wrong with the first value that pydantic refused, in our own words and without the value."""
     first = error.errors(include_url=False, include_input=False)[0]
-    name = str(first["loc"][0])
-    why = first["msg"].removeprefix("Value error, ")
-    return SettingsError(f"{variable(name)} is wrong ({why[:1].lower() + why[1:]}): {_advice(fields[name])}.")
+    limits = {name: str(value).removesuffix(".0") for name, value in first.get("ctx", {}).items()}
+    if first["type"] == "value_error":
+        why = first["msg"].removeprefix("Value error, ")
+        return why[:1].lower() + why[1:]
+    if first["type"] == "literal_error":
+        expected = limits["expected"].replace("'", "")
+        return f"it has to be {expected}"
+    return _REASONS.get(first["type"], "it cannot be read").format(**limits)
 
 
 def _advice(field: FieldInfo) -> str:

@@ -194,7 +194,10 @@ def test_import_from_another_crm(deployment: Deployment) -> None:
         (b"", "has no column email"),
         (b"email,name\na@x.example,Jos\xe9\n", "is not UTF-8 text"),
         (b'email\n"a@x.example' + b"x" * 200_000, "is not a CSV table"),
-        (b'\nemail,name\na@x.example,"A\nb@x.example,B\n', "is not a CSV table: unexpected end of data, near line 4"),
+        (
+            b'\nemail,name\na@x.example,"A\nb@x.example,B\n',
+            "is not a CSV table: a quotation mark is not closed, near line 4",
+        ),
     ],
 )
 def test_import_of_a_bad_file(empty: Deployment, tmp_path: Path, content: bytes, why: str) -> None:

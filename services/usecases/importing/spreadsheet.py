@@ -47,6 +47,14 @@ def read_spreadsheet(lines: Iterable[str]) -> Spreadsheet:
     return Spreadsheet(header, rows, delimiter)
 
 
+_REASONS = {
+    "unexpected end": "a quotation mark is not closed",
+    "expected after": "a quotation mark inside a cell is not doubled",
+    "field limit": "a cell is too long",
+}
+"""What is wrong with a table, by the words of Python's reader."""
+
+
 def _rows(lines: Iterable[str], delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
@@ -55,7 +63,8 @@ def _rows(lines: Iterable[str], delimiter: str, skipped: int) -> Iterator[tuple[
             if any(cells):
                 yield reader.line_num + skipped, cells
     except csv.Error as error:
-        raise TableError(f"this is not a CSV table: {error}, near line {reader.line_num + skipped}") from None
+        why = next((ours for theirs, ours in _REASONS.items() if theirs in str(error)), "a line cannot be read")
+        raise TableError(f"this is not a CSV table: {why}, near line {reader.line_num + skipped}") from None
 
 
 def write_spreadsheet(header: Iterable[str], rows: Iterable[Iterable[str]], delimiter: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.fixtures import ANNA, Deployment
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SLOW = {
     *("aio_pika", "aiormq", "aiosmtplib", "authlib", "charset_normalizer", "dns", "httpcore", "httpx", "icalendar"),
     *("imapclient", "jinja2", "joserfc", "mailparser", "nh3", "opentelemetry", "prometheus_client", "requests"),
