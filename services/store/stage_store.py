@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from services.store.account_store import AccountStore
 
 if TYPE_CHECKING:
+    from services.store.crm.name_completion import NameCompletion
     from services.store.crm.record_addresses import RecordAddresses
     from services.store.crm.record_watch import RecordWatch
     from services.store.crm.records import Records
@@ -42,6 +43,12 @@ class StageStore(AccountStore):
         from services.store.crm.record_watch import RecordWatch
 
         return RecordWatch(self._collections, self._config)
+
+    @cached_property
+    def name_completion(self) -> NameCompletion:
+        from services.store.crm.name_completion import NameCompletion
+
+        return NameCompletion(self._collections)
 
     @cached_property
     def summaries(self) -> Summaries:

@@ -27,6 +27,8 @@ an address, an id or (for an email) the start of an id.
 | 2 | wrong arguments or settings |
 | 3 | MongoDB or RabbitMQ does not answer, or refuses. `doctor` reports that and exits 1; `status` and `ledger check` need MongoDB only |
 
+`leadmail --install-completion` sets your shell up to complete commands, options, and the addresses of accounts, users and records.
+
 Every reading command takes `--json`, and prints [the objects below](#{ANCHOR}). Later versions may add keys,
 but never rename or remove them. A moment is RFC 3339 in UTC.
 """

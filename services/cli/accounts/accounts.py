@@ -15,6 +15,7 @@ from services.cli.accounts import aliases, change, connect, folder_view, importi
 from services.cli.accounts.settings import AccountName
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
+from services.cli.terminal.completion import user_names
 from services.cli.terminal.output import Json, moment, print_json, say, table
 from services.cli.terminal.session import command, open_session
 from services.mailbox import advice
@@ -31,7 +32,10 @@ app.command("import")(importing.import_accounts)
 @command
 async def list_accounts(
     owner: Annotated[
-        str | None, typer.Option(metavar="EMAIL", help="Only accounts of this user, shared ones included.")
+        str | None,
+        typer.Option(
+            metavar="EMAIL", autocompletion=user_names, help="Only accounts of this user, shared ones included."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

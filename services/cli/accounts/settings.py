@@ -16,6 +16,7 @@ from services.cli.mail.previews import DryRun, print_preview
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
 from services.cli.terminal import questions
+from services.cli.terminal.completion import account_names
 from services.cli.terminal.output import USAGE, Json, fail, print_json, say
 from services.cli.terminal.session import command, do, open_session
 from services.mailbox.connection import Credentials
@@ -27,7 +28,10 @@ from services.usecases.connecting.saving import check_allowed
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult
 
-AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's address or id.")]
+AccountName = Annotated[
+    str,
+    typer.Argument(metavar="ACCOUNT", autocompletion=account_names, help="The account's address or id."),
+]
 Excluded = Annotated[
     list[str] | None,
     typer.Option(

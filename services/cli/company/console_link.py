@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.terminal.completion import user_names
 from services.cli.terminal.output import USAGE, fail, say
 from services.cli.terminal.session import command, open_session
 from services.store import OPERATOR
@@ -21,7 +22,9 @@ def group() -> None:
 
 @app.command("link")
 @command
-async def link(email: Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")]) -> None:
+async def link(
+    email: Annotated[str, typer.Argument(metavar="EMAIL", autocompletion=user_names, help="The user's email address.")],
+) -> None:
     """Print a link that signs a user in to the web console once, within 15 minutes. The audit log records it."""
     async with open_session(setup=True) as session:
         settings = session.settings

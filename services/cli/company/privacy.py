@@ -13,6 +13,7 @@ from schemas.mail import Content
 from services.cli.company.export_archive import STANDARD_OUTPUT, ExportArchive, file_name, open_archive, write
 from services.cli.results.base import prints
 from services.cli.results.operations import Erasure
+from services.cli.terminal.completion import record_names, user_names
 from services.cli.terminal.output import Json, Yes, as_bytes, confirm, errors, print_json, say
 from services.cli.terminal.session import Session, command, do, explained, open_session
 from services.store import Dossier, ErasureCounts, NotFoundError
@@ -21,8 +22,12 @@ from services.wording import plural
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The person's email address.")]
-Administrator = Annotated[str, typer.Option("--by", metavar="EMAIL", help="The administrator who requests this.")]
+Address = Annotated[
+    str, typer.Argument(metavar="ADDRESS", autocompletion=record_names, help="The person's email address.")
+]
+Administrator = Annotated[
+    str, typer.Option("--by", metavar="EMAIL", autocompletion=user_names, help="The administrator who requests this.")
+]
 
 
 @app.command("export")

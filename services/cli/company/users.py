@@ -9,6 +9,7 @@ import typer
 from schemas.accounts import User
 from services import wording
 from services.cli.results.base import prints
+from services.cli.terminal.completion import user_names
 from services.cli.terminal.output import USAGE, Json, Yes, confirm, fail, print_json, say, table
 from services.cli.terminal.session import command, do, open_session
 from services.store import OPERATOR
@@ -17,7 +18,7 @@ from services.usecases.leaving import MailboxFate, UserRemovalCounts
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-UserEmail = Annotated[str, typer.Argument(metavar="EMAIL", help="The user's email address.")]
+UserEmail = Annotated[str, typer.Argument(metavar="EMAIL", autocompletion=user_names, help="The user's email address.")]
 
 
 @app.command("add")

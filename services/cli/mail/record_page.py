@@ -14,6 +14,7 @@ from schemas.mail import Role
 from schemas.records import Record, RecordRef
 from services.cli.results import mail as results
 from services.cli.results.base import prints
+from services.cli.terminal.completion import record_names, user_names
 from services.cli.terminal.output import USAGE, Json, clean, console, fail, line, moment, print_json, say, table
 from services.cli.terminal.session import Session, command, open_session
 from services.store import EmailPage, NotFoundError, SuggestedAddress, VisibleEmail
@@ -21,8 +22,18 @@ from services.wording import people, plural
 
 app = typer.Typer(add_completion=False)
 
-Viewer = Annotated[str, typer.Option(metavar="EMAIL", help="The user whose view to show; the sharing rule applies.")]
-RecordName = Annotated[str, typer.Argument(metavar="RECORD", help="An address of the lead or contact, or kind:id.")]
+Viewer = Annotated[
+    str,
+    typer.Option(
+        metavar="EMAIL", autocompletion=user_names, help="The user whose view to show; the sharing rule applies."
+    ),
+]
+RecordName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECORD", autocompletion=record_names, help="An address of the lead or contact, or kind:id."
+    ),
+]
 SHOWN_ID = 14
 """Characters of an email's id in tables; every command accepts the start of an id."""
 _SUBJECT = 72

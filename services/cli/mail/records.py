@@ -11,6 +11,7 @@ from schemas.records import Record, RecordKind
 from services import wording
 from services.cli.mail.records_csv import read_records
 from services.cli.results.base import prints
+from services.cli.terminal.completion import record_names
 from services.cli.terminal.output import Json, fail, print_json, progress, say, table
 from services.cli.terminal.session import command, open_session
 from services.store import NewRecord
@@ -78,7 +79,9 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
     @prints(list[Record])
     @command
     async def show(
-        name: Annotated[str, typer.Argument(metavar="RECORD", help="An address, or the record's id.")],
+        name: Annotated[
+            str, typer.Argument(metavar="RECORD", autocompletion=record_names, help="An address, or the record's id.")
+        ],
         as_json: Json = False,
     ) -> None:
         async with open_session() as session:

@@ -13,6 +13,7 @@ from services.cli.mail.email_page import EmailId
 from services.cli.mail.record_page import SHOWN_ID, Viewer, readable_records
 from services.cli.results import mail as results
 from services.cli.results.base import prints
+from services.cli.terminal.completion import record_names
 from services.cli.terminal.output import USAGE, Json, errors, fail, line, moment, print_json, say, table
 from services.cli.terminal.session import command, open_session
 from services.store import FoundEmail, SearchResult
@@ -29,7 +30,12 @@ async def search(  # noqa: PLR0917 - typer names them by keyword
     text: Annotated[str, typer.Argument(metavar="TEXT", help="Words that an email contains, all of them.")],
     viewer: Viewer,
     record: Annotated[
-        str | None, typer.Option(metavar="RECORD", help="Only mail of this lead or contact: an address, or kind:id.")
+        str | None,
+        typer.Option(
+            metavar="RECORD",
+            autocompletion=record_names,
+            help="Only mail of this lead or contact: an address, or kind:id.",
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
     before: Annotated[str | None, typer.Option(help="Continue where the last search ended.")] = None,

@@ -9,6 +9,7 @@ import typer
 from schemas.routes import ROUTES
 from services.cli.results import operations as results
 from services.cli.results.base import prints
+from services.cli.terminal.completion import account_names
 from services.cli.terminal.output import Json, Yes, confirm, moment, print_json, say, table, write_bytes
 from services.cli.terminal.session import command, do, open_session
 from services.store import OPERATOR, DeadLetter
@@ -35,7 +36,10 @@ def name_of(text: str) -> str:
 @command
 async def list_dead_letters(
     account: Annotated[
-        str | None, typer.Option(metavar="ACCOUNT", help="Only dead letters of this account (address or id).")
+        str | None,
+        typer.Option(
+            metavar="ACCOUNT", autocompletion=account_names, help="Only dead letters of this account (address or id)."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     as_json: Json = False,

@@ -12,6 +12,7 @@ from services.cli.operations.ledger_compare import compare_account
 from services.cli.operations.ledger_view import AccountBalance, result_of, verdict, view
 from services.cli.results.base import prints
 from services.cli.results.operations import LedgerCheck
+from services.cli.terminal.completion import account_names
 from services.cli.terminal.output import Json, console, print_json, say
 from services.cli.terminal.session import Session, command, open_session
 from services.mailbox import advice
@@ -35,7 +36,11 @@ def ledger() -> None:
 async def check(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="ACCOUNT", help="The account's address or id; by default all that are not paused."),
+        typer.Argument(
+            metavar="ACCOUNT",
+            autocompletion=account_names,
+            help="The account's address or id; by default all that are not paused.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
