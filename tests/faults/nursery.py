@@ -15,6 +15,7 @@ import ctypes
 import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import sys
@@ -25,6 +26,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple, Self
 
+import services.store
 from schemas.errors import PermanentError
 from services.amqp import run_stage
 from services.parser.content.parse import ParsedMail, parse_mail
@@ -36,6 +38,9 @@ from tests.faults.scenario import FAILS_ONCE, POISON
 MAINS = {
     name: importlib.import_module(f"services.{name}.__main__") for name in ("poller", "parser", "matcher", "notifier")
 }
+# The parts of the store are imported when they are used: here before that, once for all stages.
+for part in pkgutil.walk_packages(services.store.__path__, "services.store."):
+    importlib.import_module(part.name)
 HASTE: dict[str, dict[str, Any]] = {
     "services.matcher.watcher": {"SPAN": timedelta(seconds=2)},
     "services.matcher.mailbox_changed": {"GRACE": timedelta(seconds=2)},
