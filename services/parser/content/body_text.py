@@ -84,7 +84,7 @@ def text_of(selection: Selection, contents: dict[int, bytes], diagnostics: Diagn
     if selection.html and (not text or _may_be_stub(text, selection)):
         # Some mailers send an empty text beside the HTML, or none, or a sentence on HTML.
         rich = _readable(selection.html, contents, diagnostics)
-        text = rich if len(rich) > 2 * len(text) or _is_stub(text, rich) else text
+        text = rich if len(rich) > 2 * len(text) or (rich and _is_stub(text, rich)) else text
     return within_bytes(text, limits.TEXT_BYTES, diagnostics)
 
 

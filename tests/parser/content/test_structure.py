@@ -62,6 +62,7 @@ def test_stub_beside_html_yields_to_it() -> None:
         ("This message is in MIME format. Your mail reader does not support it.", "<p>We offer 40 units.", "rich"),
         ("Your mail program cannot\nshow mail in HTML.", "<p>We offer 40 units.", "rich"),
         ("40 units.\nYou do not see the HTML.", "<p>We offer caps.", "plain"),
+        ("View this mail in your browser.", "<img src='https://x.example/all.png'>", "plain"),
         (
             "Please open the HTML page in your browser.",
             "<p>Please open <a href='x'>the HTML page</a> in your browser.",

@@ -188,6 +188,13 @@ def test_snippet_of_a_forward_as_attachment_says_what_is_forwarded() -> None:
     assert [one.name for one in found.attachments] == ["our order.eml"]
 
 
+def test_mail_that_is_attached_as_any_file_is_in_the_snippet() -> None:
+    """Its name says what it is."""
+    inner = part(b"Please send 40 units.", b"Content-Type: application/octet-stream; name=Offer.EML", b"X: y")
+    inner = inner.replace(b"\r\n\r\n", b"\r\n\r\nSubject: Offer\r\n\r\n", 1)
+    assert content(mixed(part(b"", b"Content-Type: text/plain"), inner)).snippet == "Please send 40 units."
+
+
 def test_pieces_and_files_elsewhere_are_named() -> None:
     """RFC 2046 sections 5.2.2 and 5.2.3."""
     piece = content(mail(b"the rest of it", b"Content-Type: message/partial; id=x; number=2; total=3"))
