@@ -102,6 +102,8 @@ class MailboxWatcher:
                         await self._process(events)
                 await self._pause(min(self._event_pace.seconds, max(0.0, end - monotonic())))
             everything = everything or (self._wake.is_set() and not self.rounds.hints)
+            if self._leave is None:  # else background work waits for the connection
+                await asyncio.sleep(self._pace.seconds)  # what idles on Sent may ask for checks without end
 
     @property
     def _pause_seconds(self) -> float:

@@ -47,6 +47,7 @@ class SentWatcher:
         self._idle_seconds = idle_seconds
         self._rest = Backoff(FIRST_REST, LONGEST_REST)
         self._until = 0.0
+        self._pace = CommandPace(SENT_RATE)
 
     @property
     def folder(self) -> Folder | None:
@@ -85,9 +86,13 @@ class SentWatcher:
             session.discard()
 
     async def _run(self, session: ImapSession, leave: Wakeup) -> None:
-        pace = CommandPace(SENT_RATE)
         started = monotonic()
         while not leave.is_set() and (folder := self.folder) is not None:
+            if pause := self._pace.seconds:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await leave.wait()
+                continue
             commands = session.commands
             events = MailboxEvents(exists=session.exists)
             if session.selected != folder.raw_name:
@@ -105,7 +110,4 @@ class SentWatcher:
                 self._wake.set()
             if monotonic() - started > LONGEST_REST:
                 self._rest.reset()
-            pace.spend(session.commands - commands)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pace.seconds):
-                    await leave.wait()
+            self._pace.spend(session.commands - commands)

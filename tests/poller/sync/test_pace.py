@@ -16,7 +16,9 @@ from services.mailbox.imap import ImapSession, Wakeup, connect_imap
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync import command_pace
+from services.poller.sync.folder_rounds import FolderRounds
 from services.poller.sync.mailbox_watcher import MailboxWatcher
+from services.poller.sync.sent_watcher import SentWatcher
 from services.runtime.tasks import cancel_and_wait
 from testbed.servers.scripted import Call, Dialect, ImapFault, ScriptedServer
 from testbed.servers.scripted.faults import Refuse
@@ -75,9 +77,12 @@ async def session(world: PollerEnvironment, mailbox: Mailbox, scripted: Scripted
 
 
 @asynccontextmanager
-async def watching(context: AccountContext, session: ImapSession, poll: float = 60) -> AsyncIterator[None]:
+async def watching(
+    context: AccountContext, session: ImapSession, poll: float = 60, wake: Wakeup | None = None
+) -> AsyncIterator[None]:
     """Run a watcher for the block."""
-    watcher = MailboxWatcher(context, BodyFetcher(context), session, poll_seconds=poll, idle_seconds=60, wake=Wakeup())
+    fetcher, wake = BodyFetcher(context), wake or Wakeup()
+    watcher = MailboxWatcher(context, fetcher, session, poll_seconds=poll, idle_seconds=60, wake=wake)
     task = asyncio.create_task(watcher.run())
     try:
         yield
@@ -127,6 +132,47 @@ async def test_changes_that_are_none_cost_few_commands(
             async with asyncio.timeout(6):
                 await until(lambda: heard(scripted) - before > HEARD)
         assert heard(scripted) - before <= 3 * BURST + MOST * (monotonic() - since)
+
+
+async def test_checks_that_are_asked_for_cost_few_commands(
+    context: AccountContext, session: ImapSession, scripted: ScriptedMailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection that idles on Sent asks for one at each change, and the server may report changes for ever."""
+    monkeypatch.setattr(command_pace, "BURST", BURST)
+    wake = Wakeup()
+    async with watching(context, session, wake=wake):
+        await until(lambda: scripted.calls["IDLE"] > 0)
+        before, since = heard(scripted), monotonic()
+
+        def much() -> bool:
+            wake.set()
+            return heard(scripted) - before > HEARD
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(6):
+                await until(much)
+        assert heard(scripted) - before <= 3 * BURST + MOST * (monotonic() - since)
+
+
+async def test_turns_on_sent_cost_few_commands(
+    context: AccountContext, session: ImapSession, scripted: ScriptedMailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where background work takes the connection again and again."""
+    monkeypatch.setattr(command_pace, "BURST", BURST)
+    rounds = FolderRounds(60)
+    await MailboxWatcher(
+        context, BodyFetcher(context), session, poll_seconds=60, idle_seconds=60, wake=Wakeup(), rounds=rounds
+    ).check()
+    rounds.announced.set()
+    scripted.faults.append(Restless("IDLE", line=b"* %d EXISTS"))
+    sent, leave = SentWatcher(context, rounds, Wakeup(), idle_seconds=60), Wakeup()
+    before, since = heard(scripted), monotonic()
+    while monotonic() - since < 4:
+        leave.clear()
+        asyncio.get_running_loop().call_later(0.2, leave.set)
+        await sent.run(session, leave)
+        assert sent.folder is not None
+    assert heard(scripted) - before <= 2 * BURST + command_pace.SENT_RATE * (monotonic() - since)
 
 
 async def test_mail_is_noticed_while_idle_is_refused(
