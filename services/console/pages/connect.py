@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, NamedTuple, get_args
 
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from services import wording
 from services.console.pages.sharing import modes, read_policy
 from services.console.web.forms import Form, PageError
 from services.console.web.request_context import RequestContext
+from services.console.web.typed_servers import TypedServers, typed_servers
 from services.mailbox import advice
 from services.mailbox.check import CheckResult
 from services.mailbox.connection import Code, MailServerError, Protocol
@@ -80,17 +82,23 @@ async def connect(context: RequestContext) -> Response:
     holder = await context.store.accounts.connected(typed)
     if holder and context.viewer in holder.holders:
         return _address(context, typed, chosen, _already_connected(typed))
-    await count_login_attempt(context)
-    if context.form.text("do") == "find":
-        found = await find(typed, None, policy=context.console.policy, look=True, chosen=chosen)
-        if found.auth == ("oauth2",) and found.incoming:
-            if (service := context.console.sign_ins.of(found.provider)) is not None:
-                return context.render("connect_sign_in.html", address=typed, service=service)
-            why = advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider)
-            sentence = f"{why} {what_is_missing(found.provider)}".strip()
-            return _address(context, typed, chosen, PageError(422, sentence))
-        return await _form(context, typed, found.provider, Servers(found.incoming, found.outgoing), found=found)
-    return await _save(context, typed)
+    return await (_find(context, typed, chosen) if context.form.text("do") == "find" else _save(context, typed))
+
+
+async def _find(context: RequestContext, typed: str, chosen: PopularService | None) -> Response:
+    """Show the servers of an address, or the service at which its owner signs in."""
+    try:
+        await count_login_attempt(context)
+    except PageError as error:
+        return _address(context, typed, chosen, error)
+    found = await find(typed, None, policy=context.console.policy, look=True, chosen=chosen)
+    if found.auth == ("oauth2",) and found.incoming:
+        if (service := context.console.sign_ins.of(found.provider)) is not None:
+            return context.render("connect_sign_in.html", address=typed, service=service)
+        why = advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider)
+        sentence = f"{why} {what_is_missing(found.provider)}".strip()
+        return _address(context, typed, chosen, PageError(422, sentence))
+    return await _form(context, typed, found.provider, Servers(found.incoming, found.outgoing), found=found)
 
 
 def _already_connected(address: str) -> PageError:
@@ -112,18 +120,23 @@ async def count_login_attempt(context: RequestContext) -> None:
 async def _save(context: RequestContext, typed: str) -> Response:
     form, console = context.form, context.console
     provider = directory().by_key.get(form.text("provider"))
-    servers = read_servers(form, typed)
     company = await context.store.company.policy()
     try:
+        await count_login_attempt(context)  # before anything is looked up, such as whether somebody is a user
         members = await read_members(context)
         policy = read_policy(form, None, company)
     except PageError as error:
-        return await _form(context, typed, provider, servers, wrong=error.sentence)
+        wrong = PageError(422 if error.status == HTTPStatus.BAD_REQUEST else error.status, error.sentence)
+        return await _form(context, typed, provider, typed_servers(form), wrong=wrong)
+    try:
+        servers = read_servers(form, typed)
+    except PageError as error:
+        return await _form(context, typed, provider, typed_servers(form), policy=policy, wrong=error)
     secret, (incoming, outgoing) = form.secret("password"), servers
-    if incoming is None or (outgoing is None and not form.text("no_smtp")):
-        return await _form(context, typed, provider, servers, policy=policy, wrong=SERVER_MISSING)
-    if not secret:
-        return await _form(context, typed, provider, servers, policy=policy, wrong="The password is empty.")
+    missing = outgoing is None and not form.text("no_smtp")
+    if incoming is None or missing or not secret:
+        wrong = PageError(422, SERVER_MISSING if incoming is None or missing else "The password is empty.")
+        return await _form(context, typed, provider, typed_servers(form), policy=policy, wrong=wrong)
     credentials = password_credentials(secret)
     result = await check_login(incoming, outgoing, credentials, console.policy, provider)
     if not result.ok:
@@ -142,33 +155,34 @@ async def _form(
     context: RequestContext,
     typed: str,
     provider: Provider | None,
-    servers: Servers,
+    servers: Servers | TypedServers,
     *,
     found: Discovered | None = None,
     policy: SharingPolicy | None = None,
     result: CheckResult | None = None,
-    wrong: str | None = None,
+    wrong: PageError | None = None,
 ) -> Response:
     company = await context.store.company.policy()
     offered = modes(company)
     if policy is None and context.form.text("do") == "find":
         default = company.default_mode if company.default_mode in company.allowed_modes else offered[0][0]
         policy = SharingPolicy(mode=default)
+    mode = policy.mode.value if policy else context.form.text("mode")
     return context.render(
         "connect.html",
-        status=422 if wrong or result else 200,
+        status=wrong.status if wrong else 422 if result else 200,
         address=typed,
         provider=provider,
         found=found,
         modes=offered,
         company=company,
-        policy=policy,
+        mode=mode,
         domains=context.form.text("domains"),
         shared=bool(context.form.text("shared")),
         members=context.form.text("members"),
         sign_in=context.console.sign_ins.of(provider),
         result=result,
-        wrong=wrong,
+        wrong=wrong.sentence if wrong else None,
         **server_fields(context, servers, no_smtp=bool(context.form.text("no_smtp"))),
     )
 
@@ -193,7 +207,7 @@ async def read_members(context: RequestContext) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def server_fields(context: RequestContext, servers: Servers, *, no_smtp: bool) -> dict[str, Any]:
+def server_fields(context: RequestContext, servers: Servers | TypedServers, *, no_smtp: bool) -> dict[str, Any]:
     """Return what a template needs to ask for both servers."""
     plain = context.console.settings.allow_plaintext
     encryptions = [tls for tls in _TLS if tls != "none" or plain]

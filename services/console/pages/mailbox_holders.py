@@ -57,9 +57,19 @@ async def _changeable(context: RequestContext) -> Account:
 
 async def counts(context: RequestContext) -> Response:
     """Show how many emails each choice affects."""
-    account = await own_account(context)
-    found = await context.store.removal.counts([account.id], asker=context.viewer)
-    return context.render("removal.html", account=account, counts=found)
+    return await _removal(context, await own_account(context))
+
+
+async def _removal(context: RequestContext, account: Account, wrong: PageError | None = None) -> Response:
+    """Show the counts; or what was typed, and what is wrong with it."""
+    return context.render(
+        "removal.html",
+        status=wrong.status if wrong else 200,
+        account=account,
+        counts=await context.store.removal.counts([account.id], asker=context.viewer),
+        confirm=context.form.text("confirm"),
+        wrong=wrong.sentence if wrong else None,
+    )
 
 
 async def remove(context: RequestContext) -> Response:
@@ -70,13 +80,14 @@ async def remove(context: RequestContext) -> Response:
     match context.form.text("do"):
         case "disconnect":
             if account.state is AccountState.DISCONNECTED:
-                raise PageError(409, f"{account.address} is already disconnected.")
+                return await _removal(context, account, PageError(409, f"{account.address} is already disconnected."))
             await context.store.removal.disconnect(account.id, by=context.viewer)
             await revoker.revoke(tokens)
             return context.redirect("/mailboxes", "disconnected")
         case "purge":
             if context.form.text("confirm").lower() != account.address:
-                raise PageError(400, f"Nothing was removed: type {account.address} to confirm.")
+                wrong = PageError(400, f"Nothing was removed: type {account.address} to confirm.")
+                return await _removal(context, account, wrong)
             await context.store.removal.purge(account.id, by=context.viewer)
             await revoker.revoke(tokens)
             return context.redirect("/mailboxes", "purged")

@@ -9,9 +9,12 @@ from schemas.addresses import InvalidAddressError, normal_address
 from services import wording
 from services.console.pages.connect import SERVER_MISSING, Servers, count_login_attempt, read_servers, server_fields
 from services.console.pages.mailboxes import connected_account
+from services.console.web.endpoints import SEALED
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
+from services.console.web.typed_servers import TypedServers, typed_servers
 from services.mailbox.check import CheckResult
+from services.mailbox.connection import SealError
 from services.mailbox.connection import password as password_credentials
 from services.store import AlreadyExistsError, NotAllowedError
 from services.usecases import proving
@@ -42,7 +45,10 @@ async def save_password(context: RequestContext) -> Response:
     typed = context.form.secret("password")
     if not typed:
         return _password(context, account, None, PageError(400, "The password is empty."))
-    await count_login_attempt(context)
+    try:
+        await count_login_attempt(context)
+    except PageError as error:
+        return _password(context, account, None, error)
     credentials = password_credentials(typed)
     result = await try_account(account, credentials, context.console.policy)
     if not result.ok:
@@ -60,20 +66,24 @@ async def login(context: RequestContext) -> Response:
 def _login(
     context: RequestContext,
     account: Account,
-    servers: Servers,
+    servers: Servers | TypedServers,
     *,
     result: CheckResult | None = None,
-    wrong: str | None = None,
+    wrong: PageError | None = None,
 ) -> Response:
     return context.render(
         "login.html",
-        status=422 if result or wrong else 200,
+        status=wrong.status if wrong else 422 if result else 200,
         account=account,
         address=account.address,
         provider=provider_of(account),
         result=result,
-        wrong=wrong,
-        **server_fields(context, servers, no_smtp=servers.outgoing is None and servers.incoming is not None),
+        wrong=wrong.sentence if wrong else None,
+        **server_fields(
+            context,
+            servers,
+            no_smtp=(servers.outgoing is None and servers.incoming is not None) or "no_smtp" in context.form,
+        ),
     )
 
 
@@ -81,19 +91,28 @@ async def save_login(context: RequestContext) -> Response:
     """Save the login if it works at both servers. Everything else of the mailbox stays."""
     account = await connected_account(context)
     form = context.form
-    servers = incoming, outgoing = read_servers(form, account.incoming.username)
+    try:
+        incoming, outgoing = read_servers(form, account.incoming.username)
+    except PageError as error:
+        return _login(context, account, typed_servers(form), wrong=error)
     if incoming is None or (outgoing is None and not form.text("no_smtp")):
-        return _login(context, account, servers, wrong=SERVER_MISSING)
+        return _login(context, account, typed_servers(form), wrong=PageError(422, SERVER_MISSING))
     typed = form.secret("password")
     changed = Login(incoming, outgoing, password_credentials(typed) if typed else None)
-    await count_login_attempt(context)
     try:
+        await count_login_attempt(context)
         result = await context.saver.change_login(account, changed, context.console.tokens)
-    except NotAllowedError as error:
-        return _login(context, account, servers, wrong=wording.sentence(str(error)))
+    except (PageError, NotAllowedError, SealError) as error:
+        return _login(context, account, typed_servers(form), wrong=_refusal(error))
     if not result.ok:
-        return _login(context, account, servers, result=result)
+        return _login(context, account, typed_servers(form), result=result)
     return context.redirect(f"/mailboxes/{account.id}", "login")
+
+
+def _refusal(error: PageError | NotAllowedError | SealError) -> PageError:
+    if isinstance(error, PageError):
+        return error
+    return PageError(409, SEALED) if isinstance(error, SealError) else PageError(422, wording.sentence(str(error)))
 
 
 async def folders(context: RequestContext) -> Response:
@@ -128,13 +147,15 @@ async def addresses(context: RequestContext) -> Response:
 
 async def _addresses(context: RequestContext, account: Account, wrong: PageError | None = None) -> Response:
     """Show an account's addresses; or what was chosen and typed, and what is wrong with it."""
+    saving = context.form.text("do") not in ("send", "code")
     return context.render(
         "addresses.html",
         status=wrong.status if wrong else 200,
         account=account,
         candidates=await context.store.aliases.candidates(account, by=context.viewer),
-        chosen=context.form.values("address") if wrong else account.aliases,
-        more=context.form.text("more") if wrong else "",
+        chosen=context.form.values("address") if saving and wrong else account.aliases,
+        more=context.form.text("more") if saving and wrong else "",
+        code=context.form.text("code"),
         mails=context.console.post is not None,
         wrong=wrong.sentence if wrong else None,
     )
@@ -143,23 +164,28 @@ async def _addresses(context: RequestContext, account: Account, wrong: PageError
 async def change_addresses(context: RequestContext) -> Response:
     """Save the addresses that the owner claims, send a code to one, or take the code that proves one."""
     account = await connected_account(context)
-    path, store = f"/mailboxes/{account.id}/addresses", context.store
-    match context.form.text("do"):
-        case "send":
-            post, sender = context.console.post, context.console.settings.mail_from
-            if post is None:
-                raise PageError(409, "This installation sends no mail. An administrator can confirm the address.")
-            address = normal_address(context.form.text("address"))
-            await proving.send_code(account, address, store=store, post=post, sender=sender, by=context.viewer)
-            return context.redirect(path, "code-sent")
-        case "code":
-            await proving.enter_code(account, context.form.text("code"), store=store, by=context.viewer)
-            return context.redirect(path, "address-proven")
+    doing = {"send": _send_code, "code": _enter_code}.get(context.form.text("do"), _save_addresses)
     try:
-        return await _save_addresses(context, account)
-    except (InvalidAddressError, AlreadyExistsError) as error:
-        status = 409 if isinstance(error, AlreadyExistsError) else 400
+        return await doing(context, account)
+    except PageError as error:
+        return await _addresses(context, account, error)
+    except (InvalidAddressError, AlreadyExistsError, NotAllowedError) as error:
+        status = 409 if isinstance(error, AlreadyExistsError) else 403 if isinstance(error, NotAllowedError) else 400
         return await _addresses(context, account, PageError(status, wording.sentence(str(error))))
+
+
+async def _send_code(context: RequestContext, account: Account) -> Response:
+    post, sender = context.console.post, context.console.settings.mail_from
+    if post is None:
+        raise PageError(409, "This installation sends no mail. An administrator can confirm the address.")
+    address = normal_address(context.form.text("address"))
+    await proving.send_code(account, address, store=context.store, post=post, sender=sender, by=context.viewer)
+    return context.redirect(f"/mailboxes/{account.id}/addresses", "code-sent")
+
+
+async def _enter_code(context: RequestContext, account: Account) -> Response:
+    await proving.enter_code(account, context.form.text("code"), store=context.store, by=context.viewer)
+    return context.redirect(f"/mailboxes/{account.id}/addresses", "address-proven")
 
 
 async def _save_addresses(context: RequestContext, account: Account) -> Response:

@@ -11,7 +11,7 @@ from services import wording
 from services.console.pages.mailboxes import connected_account
 from services.console.web.forms import Form, PageError
 from services.console.web.request_context import RequestContext
-from services.store import Preview
+from services.store import NotAllowedError, Preview
 from services.usecases.connecting.saving import check_allowed
 from services.usecases.connecting.servers import read_domains
 
@@ -31,8 +31,7 @@ def read_policy(form: Form, before: SharingPolicy | None, company: CompanyPolicy
     """Return the chosen policy. Modes other than custom keep the excluded domains for later.
 
     Raises:
-        PageError: nothing was chosen, or a domain cannot be excluded.
-        NotAllowedError: the company does not allow the mode.
+        PageError: nothing was chosen, a domain cannot be excluded, or the company does not allow the mode.
     """
     try:
         mode = Mode(form.text("mode"))
@@ -41,7 +40,10 @@ def read_policy(form: Form, before: SharingPolicy | None, company: CompanyPolicy
         raise PageError(400, str(error)) from None
     except ValueError:
         raise PageError(400, "Choose who may see the mail.") from None
-    check_allowed(mode, company)
+    try:
+        check_allowed(mode, company)
+    except NotAllowedError as error:
+        raise PageError(403, wording.sentence(str(error))) from None
     kept = domains if mode is Mode.CUSTOM else before.excluded_domains if before else ()
     return SharingPolicy(mode=mode, excluded_domains=kept)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from services import wording
 from services.console.pages.mailboxes import unconfirmed
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
+from services.store import NotAllowedError
 from services.usecases import leaving, provisioning
 from services.usecases.leaving import MailboxFate
 
@@ -22,17 +24,42 @@ async def index(context: RequestContext) -> Response:
 
 async def show(context: RequestContext) -> Response:
     """Show what a removal concerns, and who could take over the mailboxes."""
+    return await _page(context)
+
+
+async def _page(context: RequestContext, wrong: PageError | None = None) -> Response:
+    """Show a user; or what was chosen and typed, and what is wrong with it."""
+    form = context.form
     counts = await leaving.removal_counts(context.store, context.path_part("user"), asker=context.viewer)
     email = counts.user.email
     heirs = [one.email for one in await context.store.users.get_all() if not one.disabled and one.email != email]
     outcomes = {fate.value: leaving.outcome(fate) for fate in MailboxFate}
     return context.render(
-        "user.html", one=counts.user, extent=leaving.extent(counts, seen_by="you"), heirs=heirs, outcomes=outcomes
+        "user.html",
+        status=wrong.status if wrong else 200,
+        one=counts.user,
+        extent=leaving.extent(counts, seen_by="you"),
+        heirs=heirs,
+        outcomes=outcomes,
+        do=form.text("do"),
+        confirm=form.text("confirm"),
+        fate=form.text("fate"),
+        heir=form.text("heir"),
+        wrong=wrong.sentence if wrong else None,
     )
 
 
 async def change(context: RequestContext) -> Response:
     """Disable or enable the user; unbind or remove them if the administrator typed the address to confirm."""
+    try:
+        return await _change(context)
+    except PageError as error:
+        return await _page(context, error)
+    except NotAllowedError as error:
+        return await _page(context, PageError(403, wording.sentence(str(error))))
+
+
+async def _change(context: RequestContext) -> Response:
     email, form, store = context.path_part("user"), context.form, context.store
     match form.text("do"):
         case "disable":

@@ -14,7 +14,6 @@ from starlette.responses import RedirectResponse, Response
 
 from schemas.accounts import Account, SealedCredentials
 from schemas.addresses import normal_address
-from schemas.sharing import SharingPolicy
 from services.console.pages.connect import count_login_attempt, read_members
 from services.console.pages.mailboxes import connected_account
 from services.console.pages.sharing import modes, read_policy
@@ -150,7 +149,7 @@ async def _ask_sharing(context: RequestContext, found: SignedIn, wrong: str | No
         pending=pending,
         modes=offered,
         company=company,
-        policy=SharingPolicy(mode=default),
+        mode=context.form.text("mode") if wrong else default.value,
         domains=context.form.text("domains"),
         shared=bool(context.form.text("shared")) or found.by != found.address,
         members=context.form.text("members"),

@@ -26,6 +26,7 @@ from services.store import AlreadyExistsError, ChangedMeanwhileError, NotAllowed
 
 Handler = Callable[[RequestContext], Awaitable[Response]]
 NOTHING = "This page does not exist, or you cannot access it."
+SEALED = "The saved password can no longer be decrypted. Enter it again."
 _EXPIRED = "This form has expired or was sent from another site. Go back, reload the page, and try again."
 _LOCKED_OUT = "Your access has ended: an administrator disabled or removed your user. Ask them if you need it again."
 _UNAVAILABLE = "A server is not responding. Try again in a minute."
@@ -148,7 +149,7 @@ def _error_page(context: RequestContext, error: Exception) -> Response:
         case InvalidAddressError() | InvalidDomainError():
             status, sentence = 400, wording.sentence(str(error))
         case SealError():
-            status, sentence = 409, "The saved password can no longer be decrypted. Enter it again."
+            status, sentence = 409, SEALED
         case DatabaseError() | NotReadyError() | BusClosedError() | TimeoutError():
             status, sentence, retry = 503, _UNAVAILABLE, {"Retry-After": "60"}
             context.console.log.error("a server is not responding", error=describe(error))
