@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from services.store.crm.name_completion import NameCompletion
+    from services.store import Store
 
 _SECONDS = 1.0
 """A shell waits for it, so a database that is slow or down counts as one without names."""
@@ -15,27 +15,27 @@ _SECONDS = 1.0
 
 def account_names(incomplete: str) -> list[str]:
     """Return addresses of accounts that begin so."""
-    return _found(lambda names: names.accounts(incomplete))
+    return _found(lambda store: store.name_completion.accounts(incomplete))
 
 
 def user_names(incomplete: str) -> list[str]:
     """Return addresses of users that begin so."""
-    return _found(lambda names: names.users(incomplete))
+    return _found(lambda store: store.name_completion.users(incomplete))
 
 
 def record_names(incomplete: str) -> list[str]:
     """Return addresses of leads and contacts that begin so."""
-    return _found(lambda names: names.records(incomplete))
+    return _found(lambda store: store.name_completion.records(incomplete))
 
 
-def _found(look: Callable[[NameCompletion], Awaitable[list[str]]]) -> list[str]:
+def _found(look: Callable[[Store], Awaitable[list[str]]]) -> list[str]:
     try:
         return asyncio.run(_look(look))
     except Exception:  # noqa: BLE001 - whatever it is, a message would be written into the line that the user types
         return []
 
 
-async def _look(look: Callable[[NameCompletion], Awaitable[list[str]]]) -> list[str]:
+async def _look(look: Callable[[Store], Awaitable[list[str]]]) -> list[str]:
     # Imported here because every command names these functions, and few calls are for the shell.
     from services.runtime.mongo import make_client  # noqa: PLC0415
     from services.settings import CliSettings  # noqa: PLC0415
@@ -44,4 +44,4 @@ async def _look(look: Callable[[NameCompletion], Awaitable[list[str]]]) -> list[
     settings = CliSettings.read()
     async with asyncio.timeout(_SECONDS), make_client(settings) as mongo:
         store = make_store(mongo[settings.mongo_database], mongo[settings.crm_database], settings)
-        return await look(store.name_completion)
+        return await look(store)
