@@ -165,7 +165,7 @@ class StoreSettings(DatabaseSettings):
     )
     crm_summary_field: str = setting(
         "leadmail",
-        "the field of a lead or contact into which Leadmail writes its summary, the only field it writes",
+        "the field of a lead or contact into which Leadmail writes its summary, the only field of the CRM's own records that it writes",
         "leadmail",
         min_length=1,
     )

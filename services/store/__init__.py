@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from services.store.core.mark_keys import MarkState
     from services.store.core.pending_work import WorkId
+    from services.store.crm.own_records import RecordEdit, RecordMail
     from services.store.crm.record_watch import RecordChangeBatch
     from services.store.crm.records import NewRecord
     from services.store.ledger.folders import FolderPatch
@@ -120,6 +121,8 @@ __all__ = [
     "ProvisionedGroup",
     "Purpose",
     "RecordChangeBatch",
+    "RecordEdit",
+    "RecordMail",
     "RemarkedRow",
     "RemovalCounts",
     "RowOutcome",
@@ -169,6 +172,7 @@ _HOMES = {
     ),
     "services.store.core.mark_keys": ("MarkState",),
     "services.store.core.pending_work": ("WorkId",),
+    "services.store.crm.own_records": ("RecordEdit", "RecordMail"),
     "services.store.crm.record_watch": ("RecordChangeBatch",),
     "services.store.crm.records": ("NewRecord",),
     "services.store.ledger.folders": ("FolderPatch",),

@@ -9,6 +9,7 @@ from services.store.account_store import AccountStore
 
 if TYPE_CHECKING:
     from services.store.crm.name_completion import NameCompletion
+    from services.store.crm.own_records import OwnRecords
     from services.store.crm.record_addresses import RecordAddresses
     from services.store.crm.record_watch import RecordWatch
     from services.store.crm.records import Records
@@ -37,6 +38,12 @@ class StageStore(AccountStore):
         from services.store.crm.record_addresses import RecordAddresses
 
         return RecordAddresses(self._collections, self._config, self.mark_keys)
+
+    @cached_property
+    def own_records(self) -> OwnRecords:
+        from services.store.crm.own_records import OwnRecords
+
+        return OwnRecords(self._collections, self._config, self.audit)
 
     @cached_property
     def record_watch(self) -> RecordWatch:

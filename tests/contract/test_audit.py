@@ -14,7 +14,9 @@ CODE = sorted((ROOT / "services").rglob("*.py"))
 STORE = ROOT / "services" / "store"
 LOG, NAMES, SETUP = (ROOT / "services" / "store" / "core" / f"{name}.py" for name in ("audit", "collections", "setup"))
 ADDING = {"insert_one", "find"}
-ACTION = re.compile(r"explain|(account|company|console|dead-letter|email|privacy|scim|secrets|user)\.[a-z][a-z-]+")
+ACTION = re.compile(
+    r"explain|(account|company|console|dead-letter|email|privacy|record|scim|secrets|user)\.[a-z][a-z-]+"
+)
 HANDLES = ("c", "self._c", "collections")
 """Expressions that hold the collections."""
 
@@ -93,6 +95,8 @@ def test_every_privileged_action_is_logged() -> None:
         "secrets.rotate",
         "secrets.rotated",
         "privacy.export",
+        "record.delete",
+        "record.edit",
         "scim.group",
         "scim.revoke",
         "scim.token",

@@ -36,6 +36,7 @@ TOUCHING: Mapping[str, str] = {
     "readers.explaining": "reads for users, through the guard",
     "readers.reading": "reads for users, through the guard",
     "readers.email_search": "reads for users, through the guard",
+    "crm.own_records": "counts the emails of a record that is to be deleted, for the operator: numbers only",
     "crm.summaries": "writes what every user may see into the CRM's documents",
     "core.colleagues": "checks whether any stored mail names an address",
     "admin.address_codes": "asks whether an account's own mail came through a list: yes or no, for its owner",

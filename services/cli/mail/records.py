@@ -9,6 +9,7 @@ import typer
 
 from schemas.records import Record, RecordKind
 from services import wording
+from services.cli.mail.record_changes import add_changes
 from services.cli.mail.records_csv import read_records
 from services.cli.results.base import prints
 from services.cli.terminal.completion import record_names
@@ -93,6 +94,7 @@ def _typer_of(kind: RecordKind) -> typer.Typer:
         else:
             _print(found)
 
+    add_changes(app, kind)
     return app
 
 

@@ -17,6 +17,8 @@ from services.store.core.documents import Doc
 
 _MOST_ADDRESSES = 100
 """Addresses of one text."""
+ADDED_BY_LEADMAIL = "added_by_leadmail"
+"""The field that marks a document which Leadmail added: only such are changed or deleted."""
 _IN_DOCUMENTS = ("email", "address", "value")
 
 
@@ -135,7 +137,7 @@ def new_document(
     company: str | None = None,
 ) -> Doc:
     """Return a CRM document for a new record, with the first address in the first configured field and others in the second."""
-    document: Doc = {"_id": ObjectId()}
+    document: Doc = {"_id": ObjectId(), ADDED_BY_LEADMAIL: True}
     first, *others = config.address_fields
     if others and len(addresses) > 1:
         _put(document, first, addresses[0])

@@ -37,7 +37,7 @@ class NewRecord(NamedTuple):
 
 
 class Records:
-    """Reads only the configured fields, and never changes an existing document."""
+    """Reads only the configured fields, and never changes an existing document: ``OwnRecords`` does, of those that this class added."""
 
     def __init__(self, collections: Collections, config: StoreConfig) -> None:
         self._records = collections.records
