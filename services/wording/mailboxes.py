@@ -67,6 +67,6 @@ def left_out(reason: str | None) -> str:
     return LEFT_OUT.get(reason or "", (reason or "left out").replace("-", " "))
 
 
-def paused(reason: str | None) -> str:
+def paused(reason: str | None, *, shared: bool = False) -> str:
     """Say who paused a mailbox."""
-    return PAUSED.get(reason or "", "paused by you")
+    return PAUSED.get(reason or "", "paused by a member" if shared else "paused by you")

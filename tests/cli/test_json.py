@@ -16,6 +16,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "account sharing": (ANNA,),
     "account folders": (ANNA,),
     "account aliases": (ANNA,),
+    "account members": (ANNA,),
     "company sharing": (),
     "company domains": (),
     "contact list": (),

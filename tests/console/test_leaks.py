@@ -78,12 +78,13 @@ class Viewer:
         """Check the holders (of copies that grant access) and Bcc (of the viewer's own copies)."""
         copies = [copy for (_, letter), several in self.granted.items() if letter == name for copy in several]
         boxes = self.life.paper.mailboxes
-        own = {address for copy in copies if boxes[copy.mailbox].owner == self.viewer for address in copy.bcc}
+        own = {address for copy in copies if boxes[copy.mailbox].of(self.viewer) for address in copy.bcc}
         blind = re.search(r"<dt>Bcc</dt><dd>([^<]*)", shown)
         assert set(re.findall(r"[\w.-]+@[\w.-]+", blind[1] if blind else "")) == own, f"{where}: Bcc"
         told_of = [copy for copy in copies if self.life.paper.tells_of(self.viewer, copy)]
         held = shown.partition("<h3>Held by</h3>")[2].partition("</section>")[0]
-        holders = {"you" if one == self.viewer else one for one in (boxes[copy.mailbox].owner for copy in told_of)}
+        holding = [boxes[copy.mailbox] for copy in told_of]
+        holders = {"you" if box.of(self.viewer) else box.name() for box in holding}
         assert set(re.findall(r"<li>(\S+)", held)) == holders, f"{where}: held by"
 
 

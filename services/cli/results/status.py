@@ -38,7 +38,9 @@ class AccountStatusResult(Result):
     id: str
     """Id of the account."""
     owner: str
-    """The user's address."""
+    """The user's address; of a shared mailbox `team:` and its id."""
+    members: tuple[str, ...] = ()
+    """The users whose mailbox it is, if it is a shared one."""
     state: AccountState
     """Whether the mailbox is synchronised."""
     reason: str | None

@@ -89,7 +89,10 @@ def mailbox_of(context: RequestContext, status: AccountStatus) -> Mailbox:
     account, (done, total) = status.account, overview.progress(status)
     trouble = account.trouble if account.state is AccountState.ACTIVE else None
     importing = account.state is AccountState.ACTIVE and (status.epoch is None or overview.is_backfilling(status))
-    state, tone = _STATES.get(account.state) or (wording.paused(account.reason), "warn")
+    state, tone = _STATES.get(account.state) or (
+        wording.paused(account.reason, shared=account.shared),
+        "warn",
+    )
     if trouble:
         state, tone = "active, with a problem", "warn"
     elif importing:

@@ -192,5 +192,5 @@ def _deleted(kept: KeptEmail, address: str) -> ExportedEmail:
 
 def _account(account: Account) -> dict[str, Any]:
     shown = account.model_dump(mode="json", exclude={"credentials"})
-    names = ("id", "owner", "members", "address", "aliases", "proofs", "state", "sharing", "created_at")
+    names = ("id", "owner", "address", "aliases", "proofs", "state", "sharing", "created_at")
     return {name: shown[name] for name in names} | {"unproven": list(account.unproven)}

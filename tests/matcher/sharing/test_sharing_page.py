@@ -10,8 +10,10 @@ import pytest
 
 from schemas.accounts import Account, ProofKind
 from schemas.addresses import normal_address
+from schemas.identity import team_of
 from schemas.mail import Participant, Role
 from schemas.sharing import CompanyPolicy, Mode, Verdict
+from services.store import new_account_id
 from tests.matcher.fixtures import World, mail
 
 PAGE = Path(__file__).parents[3] / "docs" / "sharing.md"
@@ -92,12 +94,22 @@ async def connect(world: World, cell: str) -> list[Account]:
         name, mode, *rest = holder.removesuffix(PRIVATE).removesuffix(MARKED).split()
         excluded = rest[1:] if rest[:1] == ["without"] else []
         assert len(excluded) == len(rest[1:])
+        if "+" in name:
+            accounts.append(await connect_shared(world, [user(one) for one in name.split("+")], Mode(mode)))
+            continue
         accounts.append(await world.account(user(name), Mode(mode), excluded=excluded))
         if claim == " claims ":
             await world.store.accounts.save_aliases(accounts[-1].id, addresses(address), by=user(name))
         for one in addresses(address) if claim == " proves " else ():
             await world.store.address_proofs.prove(accounts[-1].id, one, ProofKind.CODE, by=user(name))
     return accounts
+
+
+async def connect_shared(world: World, members: list[str], mode: Mode) -> Account:
+    """Connect sales@firm.example for its members: ``anna+luc private``."""
+    number = new_account_id()
+    shared = {"id": number, "owner": team_of(number), "members": members}
+    return await world.account(user("sales"), mode, **shared)
 
 
 def test_the_table_has_every_clause() -> None:
@@ -143,7 +155,7 @@ async def test_every_example_is_true(firm: World) -> None:
                 await firm.flag(copy.source.id)
                 await firm.announce_gone(copy.source.id)
             if holder_cell.endswith(PRIVATE):
-                assert await firm.store.withdrawing.keep_private(content.key, by=account.owner) == 1
+                assert await firm.store.withdrawing.keep_private(content.key, by=account.holders[0]) == 1
         await firm.rest()
         viewer, ref = user(row.viewer), refs[page]
         shown = {line.email for line in (await firm.store.reading.visible_emails(viewer, ref)).emails}
