@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from schemas.accounts import Account, User
 from services.store import OPERATOR, NotAllowedError, Store
+from services.usecases.connecting.login import Login, provider_of
+from services.usecases.connecting.login_names import refuse_personal_login
 
 OPERATORS_ONLY = "Leadmail opens {} in its own name: only its members and the operator may change who they are"
 
@@ -15,7 +17,11 @@ def may_change(account: Account, user: User) -> bool:
 
     Not administrators where Leadmail opens the mailbox in its own name: they could connect anybody's, and join.
     """
-    return user.email in account.holders or (user.admin and account.shared and not account.app_only)
+    return user.email in account.holders or _as_administrator(account, user)
+
+
+def _as_administrator(account: Account, user: User) -> bool:
+    return user.admin and account.shared and not account.app_only
 
 
 async def change(
@@ -39,8 +45,11 @@ async def change(
         raise NotAllowedError(refused)
     name = by.email if by is not None else OPERATOR
     if account.shared:
-        return await store.membership.change(account.id, add=add, remove=remove, by=name)
+        as_member = by is not None and not _as_administrator(account, by)
+        return await store.membership.change(account.id, add=add, remove=remove, by=name, as_member=as_member)
     if not add:
         raise NotAllowedError(f"{account.address} is not shared: add a member first")
+    login = Login(account.incoming, account.outgoing, None)
+    await refuse_personal_login(login, provider_of(account), account.address, store)
     members = sorted({account.owner, *add} - {*remove})
     return await store.membership.share(account.id, members, by=name)

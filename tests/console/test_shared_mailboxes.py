@@ -17,6 +17,7 @@ from testbed.local import LocalServers
 from tests.console.fixtures import ANN, BOB, EVE, ZOE, Browser, Office, open_office, set_up_company, text_of
 from tests.console.test_mailbox_sign_in import START, back, post
 from tests.console.test_mailboxes import form_of
+from tests.console.test_reading import email
 from tests.matcher.histories.history import History
 
 CONNECT = "/mailboxes/connect"
@@ -114,12 +115,24 @@ async def test_an_own_mailbox_becomes_shared(office: Office, servers: LocalServe
     account = await office.console.store.accounts.find(box.address)
     here = f"/mailboxes/{account.id}/members"
     assert (await (await office.signed_in(ANN)).get(here)).status_code == 404
-    assert "It is yours alone" in text_of(await browser.shows(here))
+    before = text_of(await browser.shows(here))
+    assert "It is yours alone" in before
+    assert "They see all of its mail, older mail and what was kept private of it, too" in before
     assert EVE in text_of(await browser.follow(await browser.post(here, page=here, do="add", more=EVE)))
     assert (await office.console.store.accounts.find(box.address)).members == (BOB, EVE)
     own = f"/mailboxes/{office.life.boxes[BOB]}/members"
     refused = await browser.post(own, page=own, do="add", more=EVE)
     assert (refused.status_code, "is the address of a user" in text_of(refused.text)) == (422, True)
+
+
+async def test_what_a_team_keeps_private_elsewhere(office: Office, servers: LocalServers, box: Any) -> None:
+    """It says nothing of a member's own copy: what the former owner kept private goes along, mail that the team lacks, too."""
+    browser, path = await connected(office, servers, box, by=ANN, members=BOB)
+    shared, store = email(office, "shared"), office.console.store
+    await store.withdrawals.add(team_of(path.removeprefix("/mailboxes/")), "email", shared.removeprefix("/mail/"))
+    assert "Keep this email private" in text_of(await browser.shows(shared))
+    await browser.follow(await browser.post(f"{shared}/sharing", page=shared, what="email", do="private"))
+    assert "You keep this email private" in text_of(await browser.shows(shared))
 
 
 async def test_operations_name_the_members(office: Office, servers: LocalServers, box: Any) -> None:

@@ -36,7 +36,7 @@ async def members(
 ) -> None:
     """Show or change the members of a shared mailbox. The first member that you add to a user's own mailbox makes it a shared one.
 
-    Each member counts as its owner. What was kept private of its mail stays private.
+    Each member counts as its owner, and sees what was kept private of its mail, too. For others it stays private.
     """
     joining, leaving = ([normal_address(one) for one in several or ()] for several in (add, remove))
     async with open_session(setup=bool(joining or leaving)) as session:

@@ -6,6 +6,7 @@ import re
 
 from starlette.responses import Response
 
+from schemas.identity import team_of
 from schemas.mail import Role
 from schemas.records import RecordRef
 from services.console.web.forms import PageError
@@ -33,6 +34,12 @@ def _may_delete(context: RequestContext, shown: ShownEmail) -> bool:
     return context.user.admin or any(copy.own for copy in shown.line.copies)
 
 
+def _own_holders(viewer: str, shown: ShownEmail) -> frozenset[str]:
+    """Return as which owners the viewer holds it. What another mailbox of a team keeps private does not concern these copies."""
+    own = [copy for copy in shown.line.copies if copy.own]
+    return frozenset(viewer if copy.owner == viewer else team_of(copy.account) for copy in own)
+
+
 async def show(context: RequestContext) -> Response:
     """Show an email in full, with those emails of its thread that the viewer may see."""
     key, store = key_of(context), context.store
@@ -56,7 +63,7 @@ async def show(context: RequestContext) -> Response:
         remote=context.form.text("remote") == "1",
         may_delete=_may_delete(context, shown),
         own=any(copy.own for copy in shown.line.copies),
-        kept=await store.withdrawals.kinds(await store.teams.owners(context.viewer), key, content.thread_ids),
+        kept=await store.withdrawals.kinds(_own_holders(context.viewer, shown), key, content.thread_ids),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from schemas.accounts import User
+from schemas.accounts import Account, User
 from services.store.core.collections import Collections
+from services.store.core.errors import NotFoundError
 
 
 class ActiveViewer(User):
@@ -27,3 +28,14 @@ class Teams:
     async def viewer(self, user: User) -> ActiveViewer:
         """Return a user as one who reads."""
         return ActiveViewer(**dict(user), owners=await self.owners(user.email))
+
+
+def asker(account: Account, by: str | None) -> str:
+    """Return as whom a question about a mailbox is answered: the user who asks, or else its owner or first member.
+
+    Raises:
+        NotFoundError: nobody asks, and all members of the mailbox were removed.
+    """
+    if found := by or next(iter(account.holders), None):
+        return found
+    raise NotFoundError(f"{account.address} has no members: add one first")

@@ -10,7 +10,7 @@ from schemas.base import Contract
 from schemas.identity import copies_of_folder
 from schemas.ledger import RowState
 from services.store.access.rights import RecordRights
-from services.store.access.teams import Teams
+from services.store.access.teams import Teams, asker
 from services.store.access.users import Users
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
@@ -67,7 +67,7 @@ class Aliases:
         were missing, that would reveal the record. It covers those of the newest few thousand mails that the owner sees; of a shared
         mailbox, the member who asks (``by``, or else the first one).
         """
-        owner = await self._teams.viewer(await self._users.get(by or account.holders[0]))
+        owner = await self._teams.viewer(await self._users.get(asker(account, by)))
         sent = [folder.id for folder in await self._folders.of(account.id) if folder.role == "sent"]
         keys: dict[str, None] = {}
         for folder in sent:

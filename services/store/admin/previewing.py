@@ -15,6 +15,7 @@ from schemas.sharing import CompanyPolicy, CopyDecision, SharingPolicy, Verdict,
 from services.store.access.copies import Copies, SharingFacts
 from services.store.access.rights import RecordRights
 from services.store.access.teams import ActiveViewer, Teams
+from services.store.access.teams import asker as asker_of
 from services.store.access.users import Company, Users
 from services.store.admin.sharing import moved_domains
 from services.store.core.colleagues import Colleagues
@@ -135,7 +136,7 @@ class Previewing:
             other = {account.id: present.model_copy(update={"sharing": policy})} if present else {}
             return facts._replace(accounts={**facts.accounts, **other})
 
-        return await self._preview(account_range(account.id), changed, asker=by or account.holders[0])
+        return await self._preview(account_range(account.id), changed, asker=asker_of(account, by))
 
     async def company(self, policy: CompanyPolicy, *, by: str) -> Preview:
         """Return what ``sharing.set_company`` would do, as far as the calling administrator sees the mail now.

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Literal
 
 from schemas.accounts import Account, AccountState, AddressProof, ProofKind
+from schemas.identity import is_team
 from services.store.access.withdrawals import Withdrawals
 from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
@@ -74,13 +75,18 @@ class Handover:
         for part in parts:  # stays enqueued: the attestations of threads are the matcher's to compute
             await self._pending.enqueue(emails=part)
         await self._withdrawals.hand_over(account.owner, owner)
-        proofs = [*account.proofs]
+        aliases, proofs = [*account.aliases], [*account.proofs]
         theirs = [{"_id": account.id}, {"state": {"$ne": AccountState.DISCONNECTED.value}}]
         proven = await self._c.accounts.find_one({"proofs.address": account.owner, "$or": theirs})
-        if account.owner in account.claims and proven is None:
+        if is_team(owner):
+            # It stays the former owner's, who is a user: other members' mail must not count as theirs.
+            aliases = [one for one in aliases if one != account.owner]
+            proofs = [one for one in proofs if one.address != account.owner]
+        elif account.owner in account.claims and proven is None:
             # It counted because it named its owner; it must not cease to be a colleague's.
             proofs.append(AddressProof(address=account.owner, how=ProofKind.USER, by=by, at=now()))
-        handed: Doc = {"owner": owner, "members": sorted(members), "proofs": plain(proofs), "relink": now()}
+        handed: Doc = {"owner": owner, "members": sorted(members), "aliases": aliases, "proofs": plain(proofs)}
+        handed["relink"] = now()
         subject = f"account:{account.id}"
         change: Doc = {"before": account.owner, "after": sorted(members) or owner}
 

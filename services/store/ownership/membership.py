@@ -60,13 +60,26 @@ class Membership:
         return await self._accounts.get(account)
 
     async def change(
-        self, account: str, *, add: Collection[str] = (), remove: Collection[str] = (), by: str
+        self,
+        account: str,
+        *,
+        add: Collection[str] = (),
+        remove: Collection[str] = (),
+        by: str,
+        as_member: bool = False,
     ) -> Account:
         """Change the members of a shared mailbox. Who leaves sees its mail no more from the next request on, who joins sees all of it.
 
+        Args:
+            account: the shared mailbox.
+            add: users who join.
+            remove: members who leave.
+            by: who does it.
+            as_member: whether that is theirs to do as a member only: then they still have to be one.
+
         Raises:
             NotFoundError: there is no such shared mailbox, a new member is no active user, or one who leaves is no member.
-            NotAllowedError: no member who is not disabled would be left.
+            NotAllowedError: the user is no member any more, or no member who is not disabled would be left.
         """
 
         async def write(session: MongoSession) -> Account:
@@ -75,6 +88,8 @@ class Membership:
             if found is None or not found.shared:
                 raise NotFoundError(f"there is no shared mailbox {account}")
             before = frozenset(found.members)
+            if as_member and by not in before:
+                raise NotAllowedError("only its members may do this")
             if strangers := sorted({*remove} - before):
                 raise NotFoundError(f"{', '.join(strangers)}: no member of {found.address}")
             after = (before | {*add}) - {*remove}

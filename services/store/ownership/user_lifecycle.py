@@ -149,8 +149,7 @@ class UserLifecycle:
 
     async def _transfer(self, account: Account, heir: User, *, by: str) -> None:
         if account.shared:
-            members = {"add": [heir.email], "remove": account.members}
-            await self._membership.change(account.id, **members, by=by)
+            await self._membership.change(account.id, add=[heir.email], remove=account.members, by=by)
             return
         await self._handover.hand_over(account, heir.email, action="account.transfer", by=by)
         if account.reason == OWNER_DISABLED:

@@ -35,6 +35,19 @@ async def refuse_others_name(login: Login, provider: Provider | None, address: s
             raise NotAllowedError(f"{name} is the address of another user or mailbox: nothing was saved")
 
 
+async def refuse_personal_login(login: Login, provider: Provider | None, address: str, store: Store) -> None:
+    """Refuse to share a mailbox whose login name is a user's address, its owner's too: it opens that user's own mailbox.
+
+    Raises:
+        NotAllowedError: it is.
+    """
+    for name in _foreign(login, provider, address):
+        if await store.address_proofs.is_another_users(name, ""):
+            raise NotAllowedError(
+                f"its login name {name} is the address of a user: a user's own mailbox cannot be shared"
+            )
+
+
 def _foreign(login: Login, provider: Provider | None, address: str) -> list[str]:
     """Return the login names that are not the usual ones of an address."""
     servers = [server for server in (login.incoming, login.outgoing) if server is not None]

@@ -113,6 +113,23 @@ def test_an_own_mailbox_becomes_shared(
     assert deployment.ok(*command, "--add", LUC, "--by", ANNA).endswith(f"shared by {ANNA}, {LUC}.\n")
 
 
+def test_a_login_to_a_users_own_mailbox_is_not_shared(
+    deployment: Deployment, servers: LocalServers, new_mail_user: Callable[..., MailUser]
+) -> None:
+    """Whatever address it is connected under: the login name says whose mail it opens."""
+    anna = new_mail_user("personal")
+    deployment.ok("user", "add", anna.address)
+    deployment.ok(
+        *("account", "add", "--owner", anna.address, "--email", "sales@nw.example", "--username", anna.address),
+        *("--sharing", "private", "--password-stdin"),
+        *servers_of(servers),
+        stdin=anna.password,
+    )
+    refused = deployment.run("account", "members", "sales@nw.example", "--add", LUC)
+    assert (refused.code, f"login name {anna.address} is the address of a user" in refused.errors) == (1, True)
+    assert saved(deployment, "sales@nw.example").owner == anna.address
+
+
 def test_a_table_of_shared_mailboxes(
     deployment: Deployment, servers: LocalServers, new_mail_user: Callable[..., MailUser], tmp_path: Path
 ) -> None:

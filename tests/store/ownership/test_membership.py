@@ -165,7 +165,8 @@ async def test_only_active_users_join(world: World, store: Store) -> None:
     sales = await shared(world, ANN)
     await world.user(BOB)
     await store.user_lifecycle.disable(BOB, by=ADMIN)
-    for change in ({"add": [BOB]}, {"add": ["nobody@corp.com"]}, {"add": [EVE], "remove": [ANN]}, {"remove": [EVE]}):
+    refused: list[dict[str, Any]] = [{"add": [BOB]}, {"add": ["nobody@corp.com"]}, {"remove": [EVE]}]
+    for change in (*refused, {"add": [EVE], "remove": [ANN]}):
         with pytest.raises(NotFoundError):
             await store.membership.change(sales.id, **change, by=ANN)
     with pytest.raises(NotFoundError):
