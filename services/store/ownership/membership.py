@@ -57,6 +57,8 @@ class Membership:
         if await self._c.users.find_one({"_id": found.address}, {"_id": 1}) is not None:
             raise NotAllowedError(f"{found.address} is the address of a user: a user's own mailbox cannot be shared")
         await self._handover.hand_over(found, team_of(account), members, action="account.share", by=by)
+        if found.reason == OWNER_DISABLED:
+            await self._accounts.set_state(account, AccountState.ACTIVE, by=by)
         return await self._accounts.get(account)
 
     async def change(

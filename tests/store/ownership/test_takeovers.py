@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.accounts import ProofKind
+from schemas.accounts import AccountState, ProofKind
 from schemas.identity import team_of
 from schemas.sharing import Mode, SharingPolicy
 from services.store import NotAllowedError, NotFoundError, Store
@@ -46,3 +46,13 @@ async def test_questions_about_a_mailbox_without_members(world: World, store: St
         await store.previewing.account(left, SharingPolicy(mode=Mode.PUBLIC))
     with pytest.raises(NotFoundError, match="add one first"):
         await store.aliases.candidates(left)
+
+
+async def test_a_disabled_owners_mailbox_goes_on_as_a_shared_one(world: World, store: Store) -> None:
+    """It was paused with its owner, who is no member; nothing else would resume it."""
+    mine = await world.account(SALES, owner=ANN)
+    for user in (ANN, BOB):
+        await world.user(user)
+    await store.user_lifecycle.disable(ANN, by=ADMIN)
+    after = await store.membership.share(mine.id, [BOB], by=ADMIN)
+    assert (after.members, after.state, after.reason) == ((BOB,), AccountState.ACTIVE, None)
