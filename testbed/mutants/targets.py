@@ -104,6 +104,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "Candidates.ids: '\\uffff' → '\\uffff~'": "ids are hexadecimal digits: none lies between the two",
         "Candidates.ids: 'email' → 'email~'": "the index that the query is told to use has the ids in order, too",
     },
+    "services/store/readers/deleting.py": {
+        "_alone: bool(holders) and holders <= user.owners → holders <= user.owners": "what a user sees has a holder",
+    },
     "services/store/readers/failures.py": {
         "-: 100 → 101": "how many links of bounces are read",
         "-: 10 → 11": "how many links of bounces are read for each line of a part",
