@@ -13,10 +13,10 @@ from services.cli.terminal.session import Session, command, do, open_session
 from services.store import OPERATOR, RecordEdit, RecordMail
 from services.wording import plural
 
-RecordName = Annotated[
+OwnRecord = Annotated[
     str, typer.Argument(metavar="RECORD", autocompletion=record_names, help="An address, or the record's id.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")]
+Rehearsal = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")]
 
 
 def add_changes(app: typer.Typer, kind: RecordKind) -> None:
@@ -25,7 +25,7 @@ def add_changes(app: typer.Typer, kind: RecordKind) -> None:
     @app.command("edit", help=f"Change a {kind} that was added by `leadmail {kind}`. Its mail follows its addresses.")
     @command
     async def edit(
-        name: RecordName,
+        name: OwnRecord,
         *,
         emails: Annotated[
             list[str] | None,
@@ -41,7 +41,7 @@ def add_changes(app: typer.Typer, kind: RecordKind) -> None:
             str | None, typer.Option(metavar="EMAIL", help="The user who owns it; empty for none.")
         ] = None,
         company: Annotated[str | None, typer.Option(help="Company; empty for none.")] = None,
-        dry_run: DryRun = False,
+        dry_run: Rehearsal = False,
     ) -> None:
         change = RecordEdit(tuple(emails) if emails else None, new_name, owner, company)
         if all(value is None for value in change):
@@ -69,7 +69,7 @@ def add_changes(app: typer.Typer, kind: RecordKind) -> None:
     @app.command(
         "delete", help=f"Delete a {kind} that was added by `leadmail {kind}`. Shows first what disappears with it."
     )
-    def delete(name: RecordName, dry_run: DryRun = False, yes: Yes = False) -> None:
+    def delete(name: OwnRecord, dry_run: Rehearsal = False, yes: Yes = False) -> None:
         record, mail = do(_extent(kind, name))
         label = f"{record.name or ', '.join(record.addresses)} ({record.ref})"
         say(f"{label} has {plural(mail.emails, 'email')}. {_lost(mail)}")
