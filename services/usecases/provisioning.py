@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from schemas.accounts import User
@@ -170,10 +171,11 @@ async def _created(store: Store, email: str, claims: Mapping[str, Any], settings
     if own:
         try:
             return await store.users.add(email, name=str(claims.get("name") or "")[:256], by=OIDC)
-        except AlreadyExistsError:  # by another request, or it is a user who is disabled
-            user = await store.users.get(email)
-            if not user.disabled:
-                return user
+        except AlreadyExistsError:  # by another request, or it is a user who is disabled, or a shared mailbox
+            with suppress(NotFoundError):
+                user = await store.users.get(email)
+                if not user.disabled:
+                    return user
     raise NotAdmittedError(_NO_USER.format(email))
 
 

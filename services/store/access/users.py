@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pymongo.errors import DuplicateKeyError
 
-from schemas.accounts import User
+from schemas.accounts import AccountState, User
 from schemas.addresses import normal_address, normal_address_or_none
 from schemas.sharing import CompanyPolicy
 from services.store.core.audit import OPERATOR, Audit
@@ -15,6 +15,7 @@ from services.store.core.errors import AlreadyExistsError, ChangedMeanwhileError
 from services.store.core.fence import MongoSession
 
 _COMPANY = "company"
+_CONNECTED: Doc = {"$ne": AccountState.DISCONNECTED.value}
 _CHANGED = "the company's policy was changed in the meantime, so nothing was saved: look at it and try again"
 
 
@@ -23,6 +24,7 @@ class Users:
 
     def __init__(self, collections: Collections, colleagues: Colleagues, audit: Audit) -> None:
         self._users = collections.users
+        self._accounts = collections.accounts
         self._colleagues = colleagues
         self._audit = audit
 
@@ -33,11 +35,14 @@ class Users:
 
         Raises:
             InvalidAddressError: ``email`` is not an address.
-            AlreadyExistsError: there is such a user already.
+            AlreadyExistsError: there is such a user already, or a shared mailbox: a team's address is no user's.
         """
         user = User(email=normal_address(email), name=name, admin=admin, external_id=external_id, created_at=now())
 
         async def write(session: MongoSession) -> None:
+            team: Doc = {"address": user.email, "members.0": {"$exists": True}, "state": _CONNECTED}
+            if await self._accounts.find_one(team, {"_id": 1}, session=session) is not None:
+                raise AlreadyExistsError(f"{user.email} is a shared mailbox: add its members as users")
             await self._users.insert_one(encode(user), session=session)
             await self._audit.add("user.add", by=by, subject=f"user:{user.email}", session=session, admin=admin)
 

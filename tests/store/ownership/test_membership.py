@@ -287,10 +287,23 @@ async def test_an_own_mailbox_becomes_shared(world: World, store: Store) -> None
     assert is_team(after.owner)
     assert [len(await page(store, user, record)) for user in (ANN, BOB, EVE)] == [2, 2, 1]
     assert await world.database["links"].distinct("owners") == [after.owner]
+    (document,) = [one async for one in world.database["accounts"].find({"relink": {"$exists": True}})]
+    assert document["_id"] == mine.id  # the matcher looks at all of its mail again
     (entry,) = await store.audit.newest(action="account.share")
     assert (entry.by, entry.details) == (ANN, {"before": ANN, "after": [ANN, BOB]})
     await store.membership.change(mine.id, remove=[ANN], by=BOB)
     assert [len(await page(store, user, record)) for user in (ANN, BOB, EVE)] == [1, 2, 1]
+
+
+async def test_a_teams_address_is_no_users(world: World, store: Store) -> None:
+    """Nobody can be added as the user whose address a connected shared mailbox has: it would be two people's."""
+    mine = await world.account(SALES, owner=ANN)
+    await world.user(ANN)
+    await store.membership.share(mine.id, [ANN], by=ANN)
+    with pytest.raises(AlreadyExistsError, match="shared mailbox"):
+        await store.users.add(SALES)
+    await store.removal.disconnect(mine.id, by=ANN)
+    assert (await store.users.add(SALES)).email == SALES
 
 
 async def test_what_cannot_be_shared(world: World, store: Store) -> None:
