@@ -11,6 +11,7 @@ from schemas.accounts import Account, AccountState, ProofKind
 from schemas.identity import is_team, team_of
 from schemas.sharing import Mode, SharingPolicy
 from services.store import AlreadyExistsError, ChangedMeanwhileError, NotAllowedError, NotFoundError, Store
+from services.store.core.documents import now
 from services.store.readers.candidates import EVERYTHING, Candidates
 from tests.factories import account, confirmed
 from tests.store.fixtures import World, content
@@ -209,16 +210,22 @@ async def test_it_goes_on_while_a_member_is_active(world: World, store: Store) -
     sales, record = await shared(world, ANN, BOB), await world.record(KIM)
     await world.user(EVE)
     await world.attach(sales, content("m", KIM, SALES))
-    for user, now in ((BOB, AccountState.ACTIVE), (ANN, AccountState.PAUSED)):
+    for user, then in ((BOB, AccountState.ACTIVE), (ANN, AccountState.PAUSED)):
         await store.user_lifecycle.disable(user, by=ADMIN)
-        assert await state(store, sales) == (now, (ANN, BOB))
+        assert await state(store, sales) == (then, (ANN, BOB))
         with pytest.raises(NotFoundError):
             await page(store, user, record)
     await store.user_lifecycle.enable(BOB, by=ADMIN)
     assert await state(store, sales) == (AccountState.ACTIVE, (ANN, BOB))
     await store.user_lifecycle.disable(BOB, by=ADMIN)
+    trouble = {"code": "unavailable", "phase": "live", "since": now()}
+    await world.database["accounts"].update_one({"_id": sales.id}, {"$set": {"trouble": trouble}})
+    paused = await store.accounts.get(sales.id)
+    assert (paused.reason, paused.trouble is None) == ("owner-disabled", False)
     await store.membership.change(sales.id, add=[EVE], by=ADMIN)
     assert await state(store, sales) == (AccountState.ACTIVE, (ANN, BOB, EVE))
+    resumed = await store.accounts.get(sales.id)
+    assert (resumed.reason, resumed.trouble) == (None, None)
     await store.accounts.set_state(sales.id, AccountState.PAUSED, by=EVE)
     await store.membership.change(sales.id, remove=[ANN], by=EVE)
     assert (await state(store, sales))[0] is AccountState.PAUSED, "a member paused it"
