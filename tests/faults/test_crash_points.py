@@ -20,7 +20,7 @@ COMMANDS = (
     *("address_proofs._take_from_others", "address_proofs._write"),
     *("accounts._change", "accounts.add", "accounts.save_credentials", "audit.add", "blob_refs.drop_copies"),
     *("ledger_matcher._end", "ledger_operator.drop_quarantined", "ledger_operator.requeue_quarantined"),
-    *("records.add", "records.import_many", "removal._end"),
+    *("records.add", "records.import_many", "removal._end", "own_records.delete", "own_records.edit"),
     *(
         "removal.disconnect",
         "removal.purge",

@@ -14,6 +14,7 @@ from tests.console.browser.site import Site
 from tests.console.fixtures import ANN, BOB, CARLA, EVE, put_rich, rich
 from tests.console.test_operations import add_dead_letter
 from tests.console.test_trouble_and_balance import fill, trouble
+from tests.factories import account
 
 Doing = Callable[[Page], Awaitable[None]]
 LONG = "long" + 28 * "word"
@@ -75,6 +76,9 @@ async def fill_console(site: Site) -> list[Shown]:
     for name in ("rich", LONG):
         await put_rich(life, ANN, rich(name, LONG_ADDRESS, CARLA, ANN, cc=(LONG_ADDRESS,), thread="rich"))
     await store.accounts.save_aliases(life.boxes[ANN], {ALIAS}, by=ANN)
+    shared = account(f"sales-{ANN}", owner=ANN)
+    await store.accounts.add(shared)
+    await store.membership.share(shared.id, [ANN, BOB], by=ANN)
     deleted = rich("gone", CARLA, ANN, thread="gone")
     await put_rich(life, ANN, deleted)
     await store.deleting.delete(deleted.key, by=ANN)
@@ -114,6 +118,9 @@ async def fill_console(site: Site) -> list[Shown]:
         Shown(ANN, f"{box}/addresses"),
         Shown(ANN, f"{box}/addresses", _press("Save", more="nobody"), "wrong"),
         Shown(ANN, f"{box}/remove"),
+        Shown(ANN, f"{box}/members"),
+        Shown(ANN, f"/mailboxes/{shared.id}/members"),
+        Shown(ANN, f"/mailboxes/{shared.id}/members", _press("Add", more="nobody"), "wrong"),
         Shown(ANN, "/records"),
         Shown(ANN, "/records?q=long"),
         Shown(ANN, "/records?q=nobody"),

@@ -171,11 +171,8 @@ async def test_mail_that_the_server_does_not_return_waits(
     await renewal.run(session)
     first, second = sorted(await world.rows(context.account), key=lambda row: row.uid)
     assert (first.mark_key, bool(first.marks), first.state) == (None, True, RowState.UNMATCHED)
-    assert (second.mark_key, bool(second.id_mark), second.marks) == (
-        context.marker.key_id,
-        True,
-        decisions[1].row.marks,
-    )
+    assert (second.mark_key, bool(second.id_mark)) == (context.marker.key_id, True)
+    assert sorted(second.marks) == sorted(decisions[1].row.marks)
     assert not await renewal.look(), "it waits"
     monkeypatch.setattr("services.poller.sync.mark_renewal.PAUSE_SECONDS", 0.0)
     assert await renewal.look()

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from schemas.accounts import Account, AccountState, FolderRules, ProofKind
+from schemas.records import RecordRef
 from schemas.sharing import Mode, SharingPolicy
-from services.store import DeadLetter, ProvisionedGroup, Store, StoreConfig
+from services.store import DeadLetter, NewRecord, ProvisionedGroup, RecordEdit, Store, StoreConfig
 from services.store.core.audit import Audit
 from services.store.core.documents import now
 from services.store.core.fence import Fence, MongoSession
@@ -75,6 +76,22 @@ async def _shared_by_two(office: Office) -> None:
     await office.store.membership.share(office.sales.id, [office.ann.owner, BOB], by=ROOT)
     await office.store.user_lifecycle.disable(office.ann.owner, by=ROOT)
     await office.store.removal.disconnect(office.ann.id, by=ROOT)
+
+
+async def _contact(office: Office) -> None:
+    await office.store.records.add("contact", NewRecord(addresses=(office.kim,)))
+
+
+async def _ref(office: Office) -> RecordRef:
+    return next(one.ref for one in await office.store.records.find(office.kim) if one.ref.kind == "contact")
+
+
+async def _edit(office: Office) -> object:
+    return await office.store.own_records.edit(await _ref(office), RecordEdit(name="Kim"), by=ROOT)
+
+
+async def _delete(office: Office) -> None:
+    await office.store.own_records.delete(await _ref(office), by=ROOT)
 
 
 async def _link(office: Office) -> None:
@@ -172,6 +189,8 @@ CASES: list[tuple[str, str, Callable[[Office], Awaitable[None]], Change]] = [
         _disabled,
         lambda o: o.store.user_lifecycle.remove(o.ann.owner, by=ROOT, transfer_to=BOB),
     ),
+    ("record.edit", "contacts", _contact, _edit),
+    ("record.delete", "contacts", _contact, _delete),
     (
         "account.share",
         "accounts",
@@ -306,7 +325,8 @@ def dying(patch: pytest.MonkeyPatch, action: str) -> None:
 
 async def stored(office: Office, collection: str) -> list[dict[str, Any]]:
     """Return every document of a collection."""
-    return [one async for one in office.world.database[collection].find().sort("_id")]
+    database = office.world.crm if collection == "contacts" else office.world.database
+    return [one async for one in database[collection].find().sort("_id")]
 
 
 async def test_a_change_and_its_entry_are_one(world: World) -> None:
