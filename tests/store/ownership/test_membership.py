@@ -277,6 +277,7 @@ async def test_a_mailbox_without_members_is_paused(world: World, store: Store, m
     monkeypatch.setattr(store.user_lifecycle, "concerned", meanwhile)
     assert await store.user_lifecycle.remove(ANN, by=ADMIN) == []
     assert await state(store, sales) == (AccountState.PAUSED, ())
+    assert (await store.accounts.get(sales.id)).reason == "owner-disabled"
 
 
 async def test_an_own_mailbox_becomes_shared(world: World, store: Store) -> None:
@@ -289,6 +290,7 @@ async def test_an_own_mailbox_becomes_shared(world: World, store: Store) -> None
     for mail in (open_, kept):
         await world.attach(mine, mail)
     await store.withdrawing.keep_private(kept.key, by=ANN)
+    await store.sharing.resume()  # nothing is left to do
     after = await store.membership.share(mine.id, [ANN, BOB], by=ANN)
     assert (after.owner, after.members, set(after.own_addresses)) == (team_of(mine.id), (ANN, BOB), {SALES})
     assert is_team(after.owner)
