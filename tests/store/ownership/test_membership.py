@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from schemas.identity import is_team, team_of
 from schemas.sharing import Mode, SharingPolicy
 from services.store import AlreadyExistsError, ChangedMeanwhileError, NotAllowedError, NotFoundError, Store
 from services.store.core.documents import now
+from services.store.core.fence import MongoSession
 from services.store.readers.candidates import EVERYTHING, Candidates
 from tests.factories import account, confirmed
 from tests.store.fixtures import World, content
@@ -282,7 +284,7 @@ async def test_a_mailbox_without_members_is_paused(world: World, store: Store, m
 
 async def test_an_own_mailbox_becomes_shared(world: World, store: Store) -> None:
     """Its owner's threads, own copies and what they kept private are the team's; the former owner sees it as a member only."""
-    mine, record = await world.account(SALES, Mode.PUBLIC, owner=ANN), None
+    mine, record = await world.account(SALES, Mode.PUBLIC, owner=ANN, aliases=(ANN,)), None
     for user in (ANN, BOB, EVE):
         await world.user(user)
     record = await world.record(KIM)
@@ -294,6 +296,7 @@ async def test_an_own_mailbox_becomes_shared(world: World, store: Store) -> None
     after = await store.membership.share(mine.id, [ANN, BOB], by=ANN)
     assert (after.owner, after.members, set(after.own_addresses)) == (team_of(mine.id), (ANN, BOB), {SALES})
     assert is_team(after.owner)
+    assert after.aliases == ()  # its former owner's address is theirs
     assert [len(await page(store, user, record)) for user in (ANN, BOB, EVE)] == [2, 2, 1]
     assert await world.database["links"].distinct("owners") == [after.owner]
     (document,) = [one async for one in world.database["accounts"].find({"relink": {"$exists": True}})]
@@ -302,6 +305,37 @@ async def test_an_own_mailbox_becomes_shared(world: World, store: Store) -> None
     assert (entry.by, entry.details) == (ANN, {"before": ANN, "after": [ANN, BOB]})
     await store.membership.change(mine.id, remove=[ANN], by=BOB)
     assert [len(await page(store, user, record)) for user in (ANN, BOB, EVE)] == [1, 2, 1]
+
+
+async def test_what_is_kept_private_during_the_change_is_the_teams(
+    world: World, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner keeps a mail private just before the mailbox becomes the team's."""
+    mine = await world.account(SALES, Mode.PUBLIC, owner=ANN)
+    for user in (ANN, EVE):
+        await world.user(user)
+    record, mail = await world.record(KIM), content("m", KIM, SALES)
+    await world.attach(mine, mail)
+    require = store.colleagues.require_active
+
+    async def meanwhile(users: Collection[str], session: MongoSession) -> None:
+        monkeypatch.undo()
+        await store.withdrawals.add(ANN, "email", mail.key)
+        await require(users, session)
+
+    monkeypatch.setattr(store.colleagues, "require_active", meanwhile)
+    await store.membership.share(mine.id, [ANN], by=ANN)
+    assert [len(await page(store, user, record)) for user in (ANN, EVE)] == [1, 0]
+
+
+async def test_no_mailbox_goes_to_who_is_no_active_user(world: World, store: Store) -> None:
+    """The heir is disabled just before the mailbox becomes theirs."""
+    mine = await world.account(ANN)
+    await world.user(BOB)
+    await store.user_lifecycle.disable(BOB, by=ADMIN)
+    with pytest.raises(NotFoundError):
+        await store._handover.hand_over(mine, BOB, action="account.transfer", by=ADMIN)
+    assert (await store.accounts.get(mine.id)).owner == ANN
 
 
 async def test_a_teams_address_is_no_users(world: World, store: Store) -> None:
