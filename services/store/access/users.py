@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pymongo.errors import DuplicateKeyError
 
-from schemas.accounts import AccountState, User
+from schemas.accounts import User
 from schemas.addresses import normal_address, normal_address_or_none
 from schemas.sharing import CompanyPolicy
 from services.store.core.audit import OPERATOR, Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import Doc, decode, encode, now, plain
+from services.store.core.documents import CONNECTED, Doc, decode, encode, now, plain
 from services.store.core.errors import AlreadyExistsError, ChangedMeanwhileError, NotAllowedError, NotFoundError
 from services.store.core.fence import MongoSession
 
 _COMPANY = "company"
-_CONNECTED: Doc = {"$ne": AccountState.DISCONNECTED.value}
 _CHANGED = "the company's policy was changed in the meantime, so nothing was saved: look at it and try again"
 
 
@@ -40,7 +39,7 @@ class Users:
         user = User(email=normal_address(email), name=name, admin=admin, external_id=external_id, created_at=now())
 
         async def write(session: MongoSession) -> None:
-            team: Doc = {"address": user.email, "members.0": {"$exists": True}, "state": _CONNECTED}
+            team: Doc = {"address": user.email, "members.0": {"$exists": True}, "state": CONNECTED}
             if await self._accounts.find_one(team, {"_id": 1}, session=session) is not None:
                 raise AlreadyExistsError(f"{user.email} is a shared mailbox: add its members as users")
             await self._users.insert_one(encode(user), session=session)

@@ -17,7 +17,7 @@ from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import CHANGED, Doc, now, plain
+from services.store.core.documents import CHANGED, CONNECTED, Doc, now, plain
 from services.store.core.errors import NotFoundError
 from services.store.core.fence import MongoSession
 from services.store.ledger.cached_counts import CachedCounts
@@ -197,7 +197,7 @@ class Removal:
 
     async def _end(self, account: str, session: MongoSession) -> bool:
         """Take the account from its poller and delete its credentials; False if that was done before."""
-        connected = {"_id": account, "state": {"$ne": AccountState.DISCONNECTED.value}}
+        connected = {"_id": account, "state": CONNECTED}
         end: Doc = {
             "state": AccountState.DISCONNECTED.value,
             "reason": None,

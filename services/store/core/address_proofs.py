@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pymongo.errors import DuplicateKeyError
 
-from schemas.accounts import Account, AccountState, AddressProof, ProofKind, ServerAddress
+from schemas.accounts import Account, AddressProof, ProofKind, ServerAddress
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import CHANGED, Doc, decode, now, plain
+from services.store.core.documents import CHANGED, CONNECTED, Doc, decode, now, plain
 from services.store.core.errors import AlreadyExistsError, NotFoundError
 from services.store.core.fence import Fence, MongoSession
 
-_CONNECTED: Doc = {"$ne": AccountState.DISCONNECTED.value}
 _SIGN_INS = (ProofKind.SIGN_IN, ProofKind.OAUTH)
 _BY_LOGIN = (ProofKind.SIGN_IN, ProofKind.OAUTH, ProofKind.CODE)
 """Proofs by what opens a mailbox, or arrives in it: they say nothing of another mailbox."""
@@ -53,7 +52,7 @@ class AddressProofs:
     async def is_anothers(self, address: str, owner: str) -> bool:
         """Whether an address is that of another user, or of a mailbox that is connected for another owner."""
         theirs: list[Doc] = [{"address": address}, {"proofs.address": address}]
-        mailbox: Doc = {"owner": {"$ne": owner}, "state": _CONNECTED, "$or": theirs}
+        mailbox: Doc = {"owner": {"$ne": owner}, "state": CONNECTED, "$or": theirs}
         if await self.is_another_users(address, owner):
             return True
         return await self._accounts.find_one(mailbox, {"_id": 1}) is not None
@@ -74,7 +73,7 @@ class AddressProofs:
         claims = {"$setUnion": [["$address"], "$aliases"]}
         own = {"$setUnion": [["$owner"], {"$ifNull": ["$proofs.address", []]}]}
         pipeline: list[Doc] = [
-            {"$match": {"state": _CONNECTED}},
+            {"$match": {"state": CONNECTED}},
             {"$project": {"address": 1, "unproven": {"$setDifference": [claims, own]}}},
             {"$match": {"unproven.0": {"$exists": True}}},
             {"$sort": {"address": 1}},
@@ -84,7 +83,7 @@ class AddressProofs:
 
     async def _write(self, account: str, proof: AddressProof, session: MongoSession) -> Account:
         address = proof.address
-        document = await self._accounts.find_one({"_id": account, "state": _CONNECTED}, session=session)
+        document = await self._accounts.find_one({"_id": account, "state": CONNECTED}, session=session)
         if document is None:
             raise NotFoundError(f"there is no connected account {account}")
         before = decode(Account, document)
@@ -115,7 +114,7 @@ class AddressProofs:
         return decode(Account, {**document, **fields})
 
     async def _take_from_others(self, account: str, proof: AddressProof, session: MongoSession) -> list[str]:
-        others: Doc = {"_id": {"$ne": account}, "proofs.address": proof.address, "state": _CONNECTED}
+        others: Doc = {"_id": {"$ne": account}, "proofs.address": proof.address, "state": CONNECTED}
         found = [decode(Account, one) async for one in self._accounts.find(others, session=session)]
         for other in found:
             if any(one.address == proof.address and not proof.how.outranks(one.how) for one in other.proofs):
@@ -129,4 +128,4 @@ class AddressProofs:
 def _team_of(account: str, address: str) -> Doc:
     """Return the query for a connected shared mailbox that claims an address, other than this account."""
     claimed: list[Doc] = [{"address": address}, {"aliases": address}]
-    return {"_id": {"$ne": account}, "members.0": {"$exists": True}, "state": _CONNECTED, "$or": claimed}
+    return {"_id": {"$ne": account}, "members.0": {"$exists": True}, "state": CONNECTED, "$or": claimed}

@@ -18,7 +18,7 @@ from bson.codec_options import CodecOptions
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
-from schemas.accounts import Account, User
+from schemas.accounts import Account, AccountState, User
 from schemas.base import Contract
 from schemas.emails import Email, Link, Tombstone
 from schemas.identity import thread_ids
@@ -46,6 +46,8 @@ _KEYS: dict[type[Contract], str] = {
 
 CHANGED: Doc = {"$currentDate": {"changed_at": {"$type": "timestamp"}}}
 """Part of every update of an account that its poller has to notice. The server makes no such time twice."""
+CONNECTED: Doc = {"$ne": AccountState.DISCONNECTED.value}
+"""What a query says of the ``state`` of accounts that are connected."""
 
 
 _ALL_FIELDS: dict[type[Contract], set[str]] = {}

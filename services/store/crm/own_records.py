@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from schemas.addresses import normal_address
 from schemas.records import Record, RecordRef
@@ -12,7 +12,7 @@ from services.store.core.config import StoreConfig
 from services.store.core.documents import Doc
 from services.store.core.errors import NotAllowedError, NotFoundError
 from services.store.core.fence import MongoSession
-from services.store.crm.record_fields import ADDED_BY_LEADMAIL, id_candidates, new_document, record_of
+from services.store.crm.record_fields import ADDED_BY_LEADMAIL, id_candidates, record_of, written_values
 
 
 class RecordEdit(NamedTuple):
@@ -117,19 +117,11 @@ class OwnRecords:
         return found
 
     def _update(self, record: Record) -> Doc:
-        """Return the update of the fields that ``new_document`` writes; others, such as the summary, stay."""
-        config = self._config
-        after = new_document(config, record.addresses, name=record.name, owner=record.owner, company=record.company)
-        names = [name.strip() for name in config.name_fields[0].split(",")]
-        paths = [*config.address_fields[:2], *names, config.owner_field, config.company_field]
-        values = {path: _at(after, path) for path in paths}
+        """Return the update of the fields that Leadmail writes; others, such as the summary, stay."""
+        values = written_values(
+            self._config, record.addresses, name=record.name, owner=record.owner, company=record.company
+        )
         update: Doc = {"$set": {path: value for path, value in values.items() if value is not None}}
         if gone := {path: "" for path, value in values.items() if value is None}:
             update["$unset"] = gone
         return update
-
-
-def _at(document: Any, path: str) -> Any:
-    for name in path.split("."):
-        document = document.get(name) if isinstance(document, dict) else None
-    return document

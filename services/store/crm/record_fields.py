@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import Any
 
 from bson import ObjectId
@@ -128,6 +129,32 @@ def readers_of(document: Doc, config: StoreConfig) -> frozenset[str] | None:
     return frozenset(listed | ({normal_address_or_none(owner) or owner} if owner else set()))
 
 
+def written_values(
+    config: StoreConfig,
+    addresses: Sequence[str],
+    *,
+    name: str = "",
+    owner: str | None = None,
+    company: str | None = None,
+) -> dict[str, Any]:
+    """Return what a record that Leadmail adds has at each path that is written, None for nothing.
+
+    The first address is in the first configured field, and others are in the second.
+    """
+    first, *others = config.address_fields
+    values: dict[str, Any] = {first: addresses[0] if len(addresses) == 1 else list(addresses)}
+    if others:
+        values |= {first: addresses[0], others[0]: list(addresses[1:])} if len(addresses) > 1 else {others[0]: None}
+    names = [field.strip() for field in config.name_fields[0].split(",")]
+    parts = name.rsplit(" ", len(names) - 1) if name else []
+    return {
+        **values,
+        config.owner_field: owner or None,
+        config.company_field: company or None,
+        **dict(zip_longest(names, parts)),
+    }
+
+
 def new_document(
     config: StoreConfig,
     addresses: Sequence[str],
@@ -136,21 +163,11 @@ def new_document(
     owner: str | None = None,
     company: str | None = None,
 ) -> Doc:
-    """Return a CRM document for a new record, with the first address in the first configured field and others in the second."""
+    """Return a CRM document for a new record, with the ``written_values``."""
     document: Doc = {"_id": ObjectId(), ADDED_BY_LEADMAIL: True}
-    first, *others = config.address_fields
-    if others and len(addresses) > 1:
-        _put(document, first, addresses[0])
-        _put(document, others[0], list(addresses[1:]))
-    else:
-        _put(document, first, addresses[0] if len(addresses) == 1 else list(addresses))
-    for field, value in ((config.owner_field, owner), (config.company_field, company)):
-        if value:
-            _put(document, field, value)
-    names = config.name_fields[0].split(",")
-    parts = name.rsplit(" ", len(names) - 1) if name else []
-    for field, part in zip(names, parts, strict=False):
-        _put(document, field.strip(), part)
+    for path, value in written_values(config, addresses, name=name, owner=owner, company=company).items():
+        if value is not None:
+            _put(document, path, value)
     return document
 
 

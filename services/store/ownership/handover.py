@@ -6,14 +6,14 @@ from collections.abc import Collection
 from itertools import chain
 from typing import Literal
 
-from schemas.accounts import Account, AccountState, AddressProof, ProofKind
+from schemas.accounts import Account, AddressProof, ProofKind
 from schemas.identity import is_team
 from services.store.access.withdrawals import Withdrawals
 from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import CHANGED, Doc, now, plain
+from services.store.core.documents import CHANGED, CONNECTED, Doc, now, plain
 from services.store.core.errors import ChangedMeanwhileError
 from services.store.core.fence import MongoSession
 from services.store.core.pending_work import PendingWork
@@ -76,7 +76,7 @@ class Handover:
             await self._pending.enqueue(emails=part)
         await self._withdrawals.hand_over(account.owner, owner)
         aliases, proofs = [*account.aliases], [*account.proofs]
-        theirs = [{"_id": account.id}, {"state": {"$ne": AccountState.DISCONNECTED.value}}]
+        theirs = [{"_id": account.id}, {"state": CONNECTED}]
         proven = await self._c.accounts.find_one({"proofs.address": account.owner, "$or": theirs})
         if is_team(owner):
             # It stays the former owner's, who is a user: other members' mail must not count as theirs.

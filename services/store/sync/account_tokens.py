@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from pymongo import ReturnDocument
 
-from schemas.accounts import Account, AccountState, Lease, SealedCredentials
+from schemas.accounts import Account, Lease, SealedCredentials
 from services.store.core.collections import Collections
-from services.store.core.documents import Doc, decode, plain
+from services.store.core.documents import CONNECTED, Doc, decode, plain
 from services.store.core.errors import LeaseLostError
 from services.store.core.fence import Fence, MongoSession
 from services.store.sync.accounts import Accounts
@@ -33,7 +33,7 @@ class AccountTokens:
     async def is_signed_in(self, account: Account) -> bool:
         """Whether an account, or another one under its address, is still connected by a sign-in."""
         either = [{"_id": account.id}, {"address": account.address}]
-        query = {"$or": either, "state": {"$ne": AccountState.DISCONNECTED.value}, "grant": {"$nin": ["", None]}}
+        query = {"$or": either, "state": CONNECTED, "grant": {"$nin": ["", None]}}
         return await self._documents.find_one(query, {"_id": 1}) is not None
 
     async def claim(self, account: Account, *, lasts: timedelta) -> bool:

@@ -18,7 +18,7 @@ from services.store.core.address_proofs import AddressProofs
 from services.store.core.audit import OPERATOR, Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import CHANGED, decode, encode, now, plain
+from services.store.core.documents import CHANGED, CONNECTED, decode, encode, now, plain
 from services.store.core.errors import AlreadyExistsError, NotFoundError
 from services.store.core.fence import MongoSession
 from services.store.sync.former_accounts import FormerAccounts
@@ -114,13 +114,13 @@ class Accounts:
 
     async def sealed(self) -> AsyncIterator[tuple[str, SealedCredentials]]:
         """Yield the ids and sealed credentials of connected accounts."""
-        connected = {"state": {"$ne": AccountState.DISCONNECTED.value}}
+        connected = {"state": CONNECTED}
         async for document in self._accounts.find(connected, {"credentials": 1}):
             yield document["_id"], SealedCredentials.model_validate(document["credentials"])
 
     async def connected(self, address: str) -> Account | None:
         """Return the account that is connected under an address."""
-        query = {"address": address, "state": {"$ne": AccountState.DISCONNECTED.value}}
+        query = {"address": address, "state": CONNECTED}
         document = await self._accounts.find_one(query)
         return None if document is None else decode(Account, document)
 
@@ -242,7 +242,7 @@ class Accounts:
         **details: Any,
     ) -> Account:
         """Change a connected account and add an entry of the audit log."""
-        connected = {"_id": account, "state": {"$ne": AccountState.DISCONNECTED.value}}
+        connected = {"_id": account, "state": CONNECTED}
         update = {"$set": plain(fields), **CHANGED, **({"$pull": pull} if pull else {})}
         after = ReturnDocument.AFTER
 
