@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
@@ -19,6 +21,21 @@ from testbed.local import LocalServers
 from tests.conftest import MailUser
 
 REDIRECT = "http://localhost:8457/"
+
+
+class Death(BaseException):
+    """A process dies."""
+
+
+def dying_step(works: Callable[..., Awaitable[Any]], moment: str) -> Callable[..., Awaitable[Any]]:
+    """Return a step at which the process dies, before or after it works."""
+
+    async def step_of_death(*arguments: Any, **named: Any) -> Any:
+        if moment == "after":
+            await works(*arguments, **named)
+        raise Death
+
+    return step_of_death
 
 
 def settings(servers: LocalServers) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -21,13 +21,9 @@ from services.wiring import make_policy, make_post, make_relay
 from testbed.identity.part import IdentityServer
 from tests.conftest import MailUser
 from tests.mailbox.conftest import Settings
-from tests.oauth import app, sign_in
+from tests.oauth import Death, app, dying_step, sign_in
 
 TO = "owner@crm.example"
-
-
-class Death(BaseException):
-    """A process dies."""
 
 
 @pytest.fixture
@@ -119,19 +115,11 @@ async def test_a_death_at_any_step_loses_no_token(
     target: Any = OAuthClient if step == "ask" else store.relay_refresh
     name = {"ask": "refresh"}.get(step, step)
 
-    def die(works: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def step_of_death(*arguments: Any, **named: Any) -> Any:
-            if moment == "after":
-                await works(*arguments, **named)
-            raise Death
-
-        return step_of_death
-
     async def dead(*_: Any) -> None:
         """Do nothing: a dead process gives no claim back."""
 
     with monkeypatch.context() as patch:
-        patch.setattr(target, name, die(getattr(target, name)))
+        patch.setattr(target, name, dying_step(getattr(target, name), moment))
         patch.setattr(store.relay_refresh, "release", dead)
         with pytest.raises(Death):
             await process(kept, store).get()

@@ -28,10 +28,6 @@ from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, unti
 Steps = list[tuple[str, str]]
 
 
-class Death(BaseException):
-    """The process dies."""
-
-
 @pytest.fixture
 def signed_in(world: PollerEnvironment, identity: IdentityServer, mailbox: Mailbox) -> Callable[[], Awaitable[Account]]:
     """Return a function that connects the mailbox by a sign-in."""
@@ -204,21 +200,13 @@ async def test_a_death_at_any_step_loses_no_token(
     target: Any = {"ask": dying, "claim": world.store.account_tokens, "save": world.store.account_tokens}[step]
     name = {"ask": "_ask"}.get(step, step)
 
-    def die(works: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def step_of_death(*arguments: Any, **named: Any) -> Any:
-            if moment == "after":
-                await works(*arguments, **named)
-            raise Death
-
-        return step_of_death
-
     async def dead(_: Account) -> None:
         """Do nothing: a dead process gives no claim back."""
 
     with monkeypatch.context() as patch:
-        patch.setattr(target, name, die(getattr(target, name)))
+        patch.setattr(target, name, oauth.dying_step(getattr(target, name), moment))
         patch.setattr(world.store.account_tokens, "release", dead)
-        with pytest.raises(Death):
+        with pytest.raises(oauth.Death):
             await dying.open(account)
     current = await world.store.accounts.get(account.id)
     for _ in range(2):
