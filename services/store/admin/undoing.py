@@ -1,4 +1,4 @@
-"""Deletions undone: by an administrator, or by the user who deleted the email."""
+"""Deletions undone: by an administrator, or by the user who deleted the email and still holds all the copies that it had."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class Undoing:
 
     async def deleted(self, by: str | None) -> list[HeldDeletedEmail]:
         """Return the deletions that a user may undo, newest first: an administrator all, others their own.
+
+        Who left the team of a shared mailbox undoes none that concerns its mail: as with deleting, every copy has to be theirs.
 
         Only those who held a copy get the subject. ``by`` None is the operator.
 
@@ -58,6 +60,8 @@ class Undoing:
         found = await self._deleted.newest(by=None if user is None or user.admin else user.email, start=start)
         accounts = await self._accounts.of_ids({account for one in found for account in one.accounts})
         theirs = {account for account, one in accounts.items() if user is not None and user.email in one.holders}
+        if user is not None and not user.admin:
+            found = [one for one in found if one.accounts <= theirs]
 
         def held(one: HeldDeletedEmail) -> bool:
             return not theirs.isdisjoint(one.accounts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from schemas.mail import Content
 from schemas.records import RecordRef
 from services.store import NotAllowedError, NotFoundError
 from tests.matcher.fixtures import World
-from tests.matcher.histories.company import TEAM, Company, Held, Line
+from tests.matcher.histories.company import TEAM, Company, Held, Line, Mailbox
 from tests.matcher.histories.steps import USERS
 
 
@@ -24,6 +25,16 @@ class Deletion:
     """The user; None is the operator."""
     copies: list[Held]
     """The copies that were stored."""
+
+    def undone_by(self, user: str, boxes: Mapping[str, Mailbox], alive: Iterable[Held]) -> bool | None:
+        """Whether who deleted it may undo it: with all copies in their mailboxes. None where that depends on a copy that was not stored."""
+
+        def all_theirs(copies: Iterable[Held]) -> bool:
+            return all(boxes[one.mailbox].of(user) for one in copies if one.mailbox in boxes)
+
+        if user != self.by or not all_theirs(self.copies):
+            return False
+        return True if all_theirs(alive) else None
 
 
 @dataclass
@@ -172,18 +183,26 @@ class SecondThoughts(World):
             await self._arrive(((box, names[number % len(names)], (), False),))
 
     async def _unbury(self, number: int) -> None:
-        """Undo a deletion: "it leaves a tombstone … and can be undone within a grace period", by who deleted it or an administrator."""
+        """Undo a deletion: "it leaves a tombstone … and can be undone within a grace period", by who deleted it or an administrator.
+
+        Not by one who has left the team of a mailbox that had it.
+        """
         if not self.paper.deleted:
             return
         await self._settle()
         name = sorted(self.paper.deleted)[number % len(self.paper.deleted)]
         key, deletion = self.written[name].key, self.deletions[name]
+        alive = [one for one in self.paper.copies.values() if one.letter == name and one.alive]
+        may = {user: self._works(user) and deletion.undone_by(user, self.paper.mailboxes, alive) for user in USERS}
         for user in USERS:
-            if user != deletion.by or not self._works(user):
+            if may[user] is False:
                 with pytest.raises(NotFoundError):
                     await self.store.undoing.restore(key, by=user)
+        self.happened["no undo by a former member"] += any(
+            user == deletion.by and self._works(user) and may[user] is False for user in USERS
+        )
         left = [one for one in self.paper.copies.values() if one.letter == name and one.alive and not one.lost]
-        by = deletion.by if deletion.by and self._works(deletion.by) else None
+        by = deletion.by if deletion.by and may[deletion.by] else None
         try:
             await self.store.undoing.restore(key, by=by)
         except NotFoundError:

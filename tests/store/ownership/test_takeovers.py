@@ -8,8 +8,8 @@ from schemas.accounts import AccountState, ProofKind
 from schemas.identity import team_of
 from schemas.sharing import Mode, SharingPolicy
 from services.store import NotAllowedError, NotFoundError, Store
-from tests.store.fixtures import World
-from tests.store.ownership.test_membership import ADMIN, ANN, BOB, EVE, SALES, shared
+from tests.store.fixtures import World, content
+from tests.store.ownership.test_membership import ADMIN, ANN, BOB, EVE, KIM, SALES, shared
 
 OTHER = "service@corp.com"
 
@@ -56,3 +56,24 @@ async def test_a_disabled_owners_mailbox_goes_on_as_a_shared_one(world: World, s
     await store.user_lifecycle.disable(ANN, by=ADMIN)
     after = await store.membership.share(mine.id, [BOB], by=ADMIN)
     assert (after.members, after.state, after.reason) == ((BOB,), AccountState.ACTIVE, None)
+
+
+async def test_a_former_member_restores_nothing(world: World, store: Store) -> None:
+    """What they deleted as a member is not theirs any more, although they could undo it a moment ago. Others' own mail stays so."""
+    mine = await world.account(BOB)
+    sales, _ = await shared(world, ANN, BOB, mode=Mode.PUBLIC), await world.record(KIM)
+    await world.user(ADMIN, admin=True)
+    teams, both, own = content("m1", KIM, SALES), content("m2", KIM, SALES, BOB), content("m3", KIM, BOB)
+    for mailbox, mail in ((sales, teams), (sales, both), (mine, both), (mine, own)):
+        await world.attach(mailbox, mail)
+    for mail in (teams, both, own):
+        await store.deleting.delete(mail.key, by=BOB)
+    await store.membership.change(sales.id, remove=[BOB], by=ANN)
+    assert [(one.email, one.subject) for one in await store.undoing.deleted(BOB)] == [(own.key, own.subject)]
+    for mail in (teams, both):
+        with pytest.raises(NotFoundError, match="there is no deleted email"):
+            await store.undoing.restore(mail.key, by=BOB)
+    await store.undoing.restore(own.key, by=BOB)
+    await store.membership.change(sales.id, add=[BOB], by=ANN)
+    await store.undoing.restore(teams.key, by=BOB)
+    await store.undoing.restore(both.key, by=ADMIN)
