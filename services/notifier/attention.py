@@ -93,7 +93,7 @@ def _mail(
         "whose": "your" if to[0].email in account.holders else "the",
         "address": address,
         "sentence": sentence,
-        "steps": steps,
+        "steps": (*_first_steps(account), *steps),
         "blocked": blocked,
     }
     return build_mail(
@@ -105,6 +105,12 @@ def _mail(
         text=render("attention.txt", **facts),
         html=render("attention.html", **facts),
     )
+
+
+def _first_steps(account: Account) -> tuple[str, ...]:
+    if account.holders:
+        return ()
+    return (f"It has no members any more. Add one: leadmail account members {account.address} --add EMAIL",)
 
 
 def _see(url: str | None) -> tuple[str, ...]:

@@ -68,8 +68,11 @@ class Notifier:
             return True
         trouble = account.trouble
 
-        async def compose() -> OwnerMail:
-            first, *others = people = await self._concerned(account, trouble)
+        async def compose() -> OwnerMail | None:
+            people = await self._concerned(account, trouble)
+            if not people:
+                return None
+            first, *others = people
             mail = trouble_mail(
                 sender=self.sender,
                 to=people,
@@ -114,22 +117,30 @@ class Notifier:
         if account is None:
             return True
 
-        async def compose() -> OwnerMail:
+        async def compose() -> OwnerMail | None:
             return await self._attention(account)
 
         log = self.log.bind(mail="attention", incident=incident, reason=account.reason)
         return await Notification(self.store.attention, account_id, incident).deliver(compose, self.send, log)
 
-    async def _attention(self, account: Account) -> OwnerMail:
-        first, *others = people = await self._people(account.holders)
+    async def _attention(self, account: Account) -> OwnerMail | None:
+        people = await self._people(account.holders) or await self._administrators()
+        if not people:
+            return None
+        first, *others = people
         mail = attention(sender=self.sender, to=people, account=account, now=now(), console=self.console)
         return OwnerMail(mail, first.email, "attention", tuple(one.email for one in others))
 
     async def _concerned(self, account: Account, trouble: Trouble) -> list[User]:
         """Return who can do something about a trouble: the administrators, if Leadmail may not open a mailbox in its own name."""
-        everyone = await self.store.users.get_all() if trouble.code in APP_ONLY else []
-        administrators = [user for user in everyone if user.admin and not user.disabled]
-        return administrators or await self._people(account.holders)
+        administrators = await self._administrators()
+        if trouble.code in APP_ONLY and administrators:
+            return administrators
+        return await self._people(account.holders) or administrators
+
+    async def _administrators(self) -> list[User]:
+        """Return who gets a mail about a shared mailbox of which every member was removed."""
+        return [user for user in await self.store.users.get_all() if user.admin and not user.disabled]
 
     async def _people(self, holders: Collection[str]) -> list[User]:
         """Return who gets a mail about an account: its owner, or the members of its team who are not disabled.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
-from schemas.accounts import Account
+from schemas.accounts import Account, Trouble
 from schemas.identity import team_of
 from services.notifier import notification
 from services.notifier.handler import Notifier
 from services.notifier.notification import STALE, OwnerMail
+from services.store.core.documents import now, plain
 from tests import factories
 from tests.notifier.fixtures import LOG, SENDER, NotifierEnvironment, blocked, completed, new_address
 
@@ -84,3 +87,48 @@ async def test_each_active_member_is_told_that_it_needs_attention(world: Notifie
         body = mail.get_body(("plain",))
         assert body is not None
         assert "your mailbox" in body.get_content()
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+async def test_administrators_are_told_of_a_mailbox_without_members(
+    world: NotifierEnvironment, monkeypatch: pytest.MonkeyPatch, *, lasting: bool
+) -> None:
+    """The last member is removed just after the mail about it was claimed. The mail says to add a member; it is sent once."""
+    member, boss, former = (new_address() for _ in range(3))
+    account = await shared(world, member)
+    for user in (boss, former):
+        await world.store.users.add(user, admin=True)
+    await world.store.user_lifecycle.disable(former, by="operator")
+    if lasting:
+        since = now() - timedelta(hours=2)
+        trouble = plain(Trouble(code="unavailable", phase="live", since=since))
+        await world.database["accounts"].update_one({"_id": account.id}, {"$set": {"trouble": trouble}})
+    else:
+        await world.block(account, "wrong-password")
+    claims = world.store.trouble_mails if lasting else world.store.attention
+    claim = claims.claim
+
+    async def meanwhile(of: str, number: int, *, stale: timedelta) -> Account | None:
+        found = await claim(of, number, stale=stale)
+        await world.database["accounts"].update_one({"_id": account.id}, {"$set": {"members": []}})
+        return found and found.model_copy(update={"members": ()})
+
+    monkeypatch.setattr(claims, "claim", meanwhile)
+    notifier = dataclasses.replace(world.notifier(), lasting=timedelta(hours=1))
+    for _ in range(2):
+        await notifier.sweep()
+    (mail,) = world.received(boss)
+    assert (world.received(member), world.received(former)) == ([], [])
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert f"leadmail account members {account.address} --add" in " ".join(body.get_content().split())
+
+
+async def test_a_mailbox_that_nobody_has_stops_no_other_mail(world: NotifierEnvironment) -> None:
+    """Without members and administrators there is nobody to tell; doctor names it, and other mailboxes' mails are sent."""
+    nobodys, other = await shared(world, new_address()), new_address()
+    await world.block(nobodys, "wrong-password")
+    await world.database["accounts"].update_one({"_id": nobodys.id}, {"$set": {"members": []}})
+    await world.block(await shared(world, other), "wrong-password")
+    await world.notifier().sweep()
+    assert len(world.received(other)) == 1

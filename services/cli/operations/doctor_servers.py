@@ -73,6 +73,7 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
     dead_letters = await store.dead_letters.count()
     has_secret = bool(settings.secret_key.get_secret_value())
     repeated = await store.message_ids.counts()
+    everyone = await store.accounts.get_all()
     active = sum(count for group, count in accounts.items() if group.state is AccountState.ACTIVE)
     counts = PollerCounts(await store.checkup.pollers(settings.lease_seconds), active)
     return counts, [
@@ -80,7 +81,8 @@ async def _database(settings: CliSettings, client: Client) -> tuple[PollerCounts
         *diagnosis.database(facts),
         *mailbox_diagnosis.mail(accounts, dead_letters),
         *mailbox_diagnosis.troubles(await store.progress.troubles()),
-        *sign_in_diagnosis.tokens(await store.accounts.get_all()),
+        *sign_in_diagnosis.tokens(everyone),
+        *mailbox_diagnosis.without_members(everyone),
         *(diagnosis.secrets(await key_rotation.read_status(store, make_secret_box(settings))) if has_secret else ()),
         *(
             mailbox_diagnosis.passwords(await open_one(store.accounts.sealed(), make_secret_box(settings)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from schemas.accounts import AccountState
+from schemas.accounts import Account, AccountState
 from schemas.records import RecordRef
 from services.cli.operations.diagnosis import Check, State
 from services.mailbox import advice as advice_on
@@ -41,6 +41,15 @@ def troubles(found: Sequence[TroubleGroup]) -> Iterable[Check]:
         yield Check(f"trouble: {one.code}", State.WRONG if lasts else State.WARNING, words, advice)
     if not found:
         yield Check("trouble", State.FINE, "every active account can go on")
+
+
+def without_members(accounts: Iterable[Account]) -> Iterable[Check]:
+    """Check for shared mailboxes of which every member was removed: nobody sees their mail as a member, or is told of them."""
+    found = [one.address for one in accounts if not one.holders and one.state is not AccountState.DISCONNECTED]
+    if found:
+        several = f"{', '.join(found[:_EXAMPLES])}{' and others' * (len(found) > _EXAMPLES)}: no member is left"
+        advice = f"Add one: `leadmail account members {found[0]} --add EMAIL`; or disconnect it."
+        yield Check("shared mailboxes", State.WARNING, several, advice)
 
 
 def repeated_ids(accounts: int, ids: int) -> Iterable[Check]:

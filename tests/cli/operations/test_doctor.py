@@ -15,6 +15,7 @@ from pymongo import MongoClient
 from yarl import URL
 
 from schemas.accounts import AccountState
+from schemas.identity import team_of
 from schemas.records import RecordRef
 from schemas.routes import DEAD_QUEUE, MIB, ROUTES
 from services.amqp import QueueDepth
@@ -25,6 +26,7 @@ from services.mailbox.connection import SealedSample
 from services.store import AccountGroup, DatabaseFacts
 from services.usecases.stages import BOUNDS, replicas
 from testbed.local import LocalServers
+from tests import factories
 from tests.cli.fixtures import Deployment
 from tests.hosting.test_broker import crash_dead_letter_workers
 
@@ -299,6 +301,20 @@ def test_mail_and_certificates() -> None:
     states = [check.state for end in ends for check in diagnosis.certificate("c", end)]
     assert states == [State.WRONG, State.WARNING, State.FINE]
     assert list(diagnosis.certificate("c", None)) == []
+
+
+def test_mailboxes_without_members() -> None:
+    """Shared mailboxes whose members were all removed are named, unless they are disconnected."""
+    owned, left = factories.account("anna@nw.example"), factories.account("sales@nw.example")
+    left = left.model_copy(update={"owner": team_of(left.id)})
+    ended = left.model_copy(update={"address": "old@nw.example", "state": AccountState.DISCONNECTED})
+    used = left.model_copy(update={"members": ("anna@nw.example",)})
+    assert list(mailbox_diagnosis.without_members([owned, ended, used])) == []
+    (check,) = mailbox_diagnosis.without_members([owned, ended, used, left])
+    assert (check.state, check.found) == (State.WARNING, "sales@nw.example: no member is left")
+    assert "account members sales@nw.example --add" in check.advice
+    (check,) = mailbox_diagnosis.without_members([left] * 4)
+    assert check.found.endswith("and others: no member is left")
 
 
 def test_repeated_message_ids() -> None:
