@@ -121,6 +121,7 @@ async def test_what_the_service_refuses_is_a_page(office: Office, identity: Iden
     path = back(identity, (await browser.get(f"{START}?address=other@example.test")).headers["location"], user)
     other = await browser.get(path)
     assert (other.status_code, "not as other@example.test" in text_of(other.text)) == (409, True)
+    assert 'name="address" type="email" value="other@example.test"' in other.text, "what was typed is lost"
     path = back(identity, (await browser.get(START)).headers["location"], user) + "&iss=https%3A%2F%2Fevil.example"
     assert (await browser.get(path)).status_code == 422
     path = back(identity, (await browser.get(START)).headers["location"], user)

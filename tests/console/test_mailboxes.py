@@ -251,16 +251,16 @@ async def test_another_login(
     assert f'href="{path}"' in await browser.shows(f"/mailboxes/{before.id}")
     assert f'value="{servers.imap.tls_port}"' in await browser.shows(path)
     moved = new_mail_user("moved")
-    for fields, sentence in (
-        ({"imap_host": "evil.example"}, "Enter the password, too"),
-        ({"imap_port": "1"}, "Enter the password, too"),
-        ({"smtp_tls": "starttls"}, "Enter the password, too"),
-        ({"imap_host": ""}, "Enter both servers"),
-        ({"imap_user": moved.address}, _WRONG),
-        ({"password": "not-it"}, _WRONG),
+    for fields, status, sentence in (
+        ({"imap_host": "evil.example"}, 403, "Enter the password, too"),
+        ({"imap_port": "1"}, 403, "Enter the password, too"),
+        ({"smtp_tls": "starttls"}, 403, "Enter the password, too"),
+        ({"imap_host": ""}, 422, "Enter both servers"),
+        ({"imap_user": moved.address}, 422, _WRONG),
+        ({"password": "not-it"}, 422, _WRONG),
     ):
         answer = await browser.post(path, page=path, **{**same, **fields})
-        assert (answer.status_code, sentence in text_of(answer.text)) == (422, True), (fields, text_of(answer.text))
+        assert (answer.status_code, sentence in text_of(answer.text)) == (status, True), (fields, text_of(answer.text))
         assert "not-it" not in answer.text
         assert await store.accounts.find(box.address) == before
     assert (await browser.post(path, page=path, **{**same, "imap_port": "x"})).status_code == 400
@@ -291,7 +291,7 @@ async def test_the_login_of_another_user(
     for other in (user, connected):
         fields = {"imap_user": other.address.upper(), "password": other.password, "no_smtp": "1"}
         refused = await browser.post(path, page=path, **{**servers_of(servers), **fields})
-        assert (refused.status_code, taken in text_of(refused.text)) == (422, True), text_of(refused.text)
+        assert (refused.status_code, taken in text_of(refused.text)) == (403, True), text_of(refused.text)
         assert await store.accounts.find(box.address) == before
         fields = {**form_of(other, servers, address="new@example.test"), "imap_user": other.address}
         refused = await browser.post(page, page=page, **fields)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from html import escape
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from services.console.app import PAGES
-from tests.console.fixtures import ANN, BOB, EVE, Office
+from testbed.local import LocalServers
+from tests.conftest import MailUser
+from tests.console.fixtures import ANN, BOB, EVE, Office, text_of
+from tests.console.test_mailboxes import form_of
 
 WRONG = "no such & thing"
 ELSEWHERE = {
@@ -39,6 +43,8 @@ WALKED = {
     "/operations/sharing": "/operations/sharing",
     "/operations/sharing/domains": "/operations/sharing",
 }
+FILLED = {f"/operations/users/{EVE}": {"confirm": EVE, "fate": "transfer", "heir": BOB}}
+"""What a page's own values do not say."""
 TYPED = {"text", "email", "url", "search", "tel"}
 
 
@@ -48,11 +54,20 @@ class Submission(NamedTuple):
     action: str
     wrong: str
     fields: dict[str, Any]
-    kept: bool
-    """Whether the wrong value has to be on the page that refuses it."""
+    typed: frozenset[str]
+    """The fields whose values have to be on the page that refuses them."""
+
+    def lost(self, answer: str) -> list[str]:
+        """Return what the page that refuses it lacks."""
+        wanted = {
+            "the form": f'action="{self.action}"',
+            "what is wrong": 'role="alert"',
+            **{name: f'value="{escape(self.fields[name])}"' for name in self.typed if self.fields.get(name)},
+        }
+        return [name for name, markup in wanted.items() if markup not in answer]
 
 
-def submissions(page: str) -> Iterator[Submission]:
+def submissions(page: str, filled_in: Mapping[str, str] = MappingProxyType({})) -> Iterator[Submission]:
     """Iterate over the forms of a page, by each of their buttons, with each field in turn wrong."""
     for form in LexborHTMLParser(page).css("main form[method=post]"):
         fields = [one for one in form.css("input, select, textarea") if one.attributes.get("type") != "hidden"]
@@ -63,15 +78,15 @@ def submissions(page: str) -> Iterator[Submission]:
                 if "name" in button.attributes
                 else {}
             )
-            for field in fields:
-                name = str(field.attributes["name"])
-                typed = field.tag == "textarea" or (field.attributes.get("type") or "text") in TYPED
-                yield Submission(
-                    str(form.attributes["action"]),
-                    name,
-                    filled | pressed | {name: WRONG},
-                    kept=field.tag != "select" and typed,
-                )
+            names = {str(field.attributes["name"]) for field in fields}
+            sent = {**filled, **{name: value for name, value in filled_in.items() if name in names}, **pressed}
+            typed = {str(field.attributes["name"]) for field in fields if _is_typed(field)}
+            for name in names:
+                yield Submission(str(form.attributes["action"]), name, sent | {name: WRONG}, frozenset(typed))
+
+
+def _is_typed(field: LexborNode) -> bool:
+    return field.tag == "textarea" or (field.tag == "input" and (field.attributes.get("type") or "text") in TYPED)
 
 
 def _sent(field: LexborNode) -> Iterator[tuple[str, str]]:
@@ -93,7 +108,7 @@ async def test_a_refused_form_keeps_what_was_typed(office: Office, path: str) ->
     """No wrong value leads to a page with nothing but an error."""
     browser, page = await office.signed_in(ANN), path.format(box=office.life.boxes[ANN])
     await office.console.store.accounts.save_aliases(office.life.boxes[ANN], {"ann@else.example"}, by=ANN)
-    found = list(submissions(await browser.shows(page)))
+    found = list(submissions(await browser.shows(page), FILLED.get(path, {})))
     assert found
     bare, refused = [], 0
     for one in found:
@@ -101,10 +116,33 @@ async def test_a_refused_form_keeps_what_was_typed(office: Office, path: str) ->
         if answer.status_code < 400:
             continue
         refused += 1
-        again = f'action="{one.action}"' in answer.text and 'role="alert"' in answer.text
-        kept = not one.kept or f'value="{escape(WRONG)}"' in answer.text
-        if not (again and kept):
-            bare.append((one.action, one.wrong, one.fields.get("do"), answer.status_code, again, kept))
+        if lost := one.lost(answer.text):
+            bare.append((one.action, one.wrong, one.fields.get("do"), answer.status_code, lost))
     assert bare == []
     assert refused
     assert await office.console.store.accounts.get_all(BOB)
+
+
+@pytest.mark.parametrize("why", ["is the address of a user", "is connected already"])
+async def test_a_mailbox_that_is_refused_after_its_login_keeps_what_was_typed(
+    office: Office, servers: LocalServers, new_mail_user: Callable[..., MailUser], why: str
+) -> None:
+    """As do the wrong values of the same form."""
+    box, path = new_mail_user("ann"), "/mailboxes/connect"
+    typed = form_of(box, servers, domains="law.example")
+    if why == "is the address of a user":
+        await office.console.store.users.add(box.address)
+        typed |= {"shared": "1", "members": EVE}
+    else:
+        bob = await office.signed_in(BOB)
+        await bob.follow(await bob.post(path, page=path, **typed))
+    ann = await office.signed_in(ANN)
+    page = (await ann.post(path, page=path, do="find", address=box.address)).text
+    found = list(submissions(page, typed))
+    refused = await ann.post(path, **typed)
+    assert (refused.status_code < 500, why in text_of(refused.text)) == (True, True), text_of(refused.text)
+    assert found[0]._replace(fields=typed).lost(refused.text) == []
+    for one in found:
+        answer = await ann.post(path, **one.fields)
+        assert answer.status_code >= 400, one.wrong
+        assert one.lost(answer.text) == [], (one.wrong, text_of(answer.text))

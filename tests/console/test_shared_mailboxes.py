@@ -200,3 +200,4 @@ async def test_nobody_opens_a_users_mailbox_so(
     start = f"{START}?address={box.address}&shared=1"
     refused = await browser.get(back(identity, (await browser.get(start)).headers["location"], ann))
     assert (refused.status_code, "is the address of a user" in text_of(refused.text)) == (403, True)
+    assert f'name="address" type="email" value="{box.address}"' in refused.text, "what was typed is lost"

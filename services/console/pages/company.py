@@ -11,6 +11,7 @@ from schemas.sharing import CompanyPolicy, Mode
 from services import wording
 from services.console.pages.sharing import effects
 from services.console.web.forms import Form, PageError
+from services.console.web.refusals import REFUSALS, page_error
 from services.console.web.request_context import RequestContext
 from services.usecases import company_domains
 from services.usecases.company_domains import DomainChange
@@ -35,11 +36,11 @@ async def change(context: RequestContext) -> Response:
     before = await context.store.company.policy()
     try:
         policy = _read(context.form, before)
-    except PageError as error:
-        return await _page(context, before, wrong=error)
-    if context.form.text("do") == "save":
-        await context.store.sharing.set_company(policy, by=context.viewer)
-        return context.redirect("/operations/sharing", "company")
+        if context.form.text("do") == "save":
+            await context.store.sharing.set_company(policy, by=context.viewer)
+            return context.redirect("/operations/sharing", "company")
+    except REFUSALS as error:
+        return await _page(context, before, wrong=page_error(error))
     preview = effects(await context.store.previewing.company(policy, by=context.viewer))
     return await _page(context, policy, effects=preview)
 
@@ -56,7 +57,7 @@ async def change_domain(context: RequestContext) -> Response:
     try:
         policy = await company_domains.changed(store, DomainChange(**{do: (domain,)}))
     except InvalidDomainError as error:
-        return await _page(context, before, wrong=PageError(400, wording.sentence(str(error))))
+        return await _page(context, before, wrong=page_error(error))
     if company_domains.opens(before, policy) and context.form.text("confirm") != str(before.version):
         shown = (await store.previewing.company(policy, by=context.viewer)).shown
         records = await store.previewing.opened_records(policy, by=context.viewer)

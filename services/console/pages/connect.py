@@ -13,6 +13,7 @@ from schemas.sharing import SharingPolicy
 from services import wording
 from services.console.pages.sharing import modes, read_policy
 from services.console.web.forms import Form, PageError
+from services.console.web.refusals import REFUSALS, page_error
 from services.console.web.request_context import RequestContext
 from services.console.web.typed_servers import TypedServers, typed_servers
 from services.mailbox import advice
@@ -47,12 +48,13 @@ async def address(context: RequestContext) -> Response:
     mine = {one.address for one in accounts if one.state is not AccountState.DISCONNECTED}
     proposed = context.form.text("address") or ("" if context.viewer in mine else context.viewer)
     service = POPULAR.get(context.form.text("service"))
-    return _address(context, proposed, service)
+    return ask_address(context, proposed, service)
 
 
-def _address(
+def ask_address(
     context: RequestContext, proposed: str, service: PopularService | None, wrong: PageError | None = None
 ) -> Response:
+    """Ask for the mailbox's address; or show what was typed, and what is wrong with it."""
     known = context.console.sign_ins
     offered = known.of(service.provider) if service else None
     sign_ins = [offered] if offered else [] if service else list(known.by_key.values())
@@ -77,11 +79,11 @@ async def connect(context: RequestContext) -> Response:
     try:
         typed = normal_address(context.form.text("address"))
     except InvalidAddressError as error:
-        return _address(context, context.form.text("address"), chosen, PageError(400, wording.sentence(str(error))))
+        return ask_address(context, context.form.text("address"), chosen, PageError(400, wording.sentence(str(error))))
     # Of another user's mailbox, only who can sign in to it learns that it is connected.
     holder = await context.store.accounts.connected(typed)
     if holder and context.viewer in holder.holders:
-        return _address(context, typed, chosen, _already_connected(typed))
+        return ask_address(context, typed, chosen, _already_connected(typed))
     return await (_find(context, typed, chosen) if context.form.text("do") == "find" else _save(context, typed))
 
 
@@ -90,14 +92,14 @@ async def _find(context: RequestContext, typed: str, chosen: PopularService | No
     try:
         await count_login_attempt(context)
     except PageError as error:
-        return _address(context, typed, chosen, error)
+        return ask_address(context, typed, chosen, error)
     found = await find(typed, None, policy=context.console.policy, look=True, chosen=chosen)
     if found.auth == ("oauth2",) and found.incoming:
         if (service := context.console.sign_ins.of(found.provider)) is not None:
             return context.render("connect_sign_in.html", address=typed, service=service)
         why = advice.sentence(MailServerError(Code.OAUTH2_NEEDED), found.incoming, "imap", found.provider)
         sentence = f"{why} {what_is_missing(found.provider)}".strip()
-        return _address(context, typed, chosen, PageError(422, sentence))
+        return ask_address(context, typed, chosen, PageError(422, sentence))
     return await _form(context, typed, found.provider, Servers(found.incoming, found.outgoing), found=found)
 
 
@@ -140,14 +142,17 @@ async def _save(context: RequestContext, typed: str) -> Response:
     credentials = password_credentials(secret)
     result = await check_login(incoming, outgoing, credentials, console.policy, provider)
     if not result.ok:
-        return await _form(context, typed, provider, servers, policy=policy, result=result)
+        return await _form(context, typed, provider, typed_servers(form), policy=policy, result=result)
     owner = "" if members else context.viewer
-    if members:
-        await refuse_personal(typed, context.store)
-    if await is_taken(typed, owner, context.store):
-        raise _already_connected(typed)
     new = NewAccount(owner, typed, (), provider, incoming, outgoing, credentials, policy, members)
-    account = await context.saver.save(new)
+    try:
+        if members:
+            await refuse_personal(typed, context.store)
+        if await is_taken(typed, owner, context.store):
+            raise _already_connected(typed)
+        account = await context.saver.save(new)
+    except REFUSALS as error:
+        return await _form(context, typed, provider, typed_servers(form), policy=policy, wrong=page_error(error))
     return context.redirect(f"/mailboxes/{account.id}", "connected")
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from schemas.accounts import Account, FolderRules
-from schemas.addresses import InvalidAddressError, normal_address
-from services import wording
+from schemas.addresses import normal_address
 from services.console.pages.connect import SERVER_MISSING, Servers, count_login_attempt, read_servers, server_fields
 from services.console.pages.mailboxes import connected_account
-from services.console.web.endpoints import SEALED
 from services.console.web.forms import PageError
+from services.console.web.refusals import REFUSALS, page_error
 from services.console.web.request_context import RequestContext
 from services.console.web.typed_servers import TypedServers, typed_servers
 from services.mailbox.check import CheckResult
-from services.mailbox.connection import SealError
 from services.mailbox.connection import password as password_credentials
-from services.store import AlreadyExistsError, NotAllowedError
 from services.usecases import proving
 from services.usecases.connecting.login import Login, provider_of, try_account
 
@@ -102,17 +99,11 @@ async def save_login(context: RequestContext) -> Response:
     try:
         await count_login_attempt(context)
         result = await context.saver.change_login(account, changed, context.console.tokens)
-    except (PageError, NotAllowedError, SealError) as error:
-        return _login(context, account, typed_servers(form), wrong=_refusal(error))
+    except REFUSALS as error:
+        return _login(context, account, typed_servers(form), wrong=page_error(error))
     if not result.ok:
         return _login(context, account, typed_servers(form), result=result)
     return context.redirect(f"/mailboxes/{account.id}", "login")
-
-
-def _refusal(error: PageError | NotAllowedError | SealError) -> PageError:
-    if isinstance(error, PageError):
-        return error
-    return PageError(409, SEALED) if isinstance(error, SealError) else PageError(422, wording.sentence(str(error)))
 
 
 async def folders(context: RequestContext) -> Response:
@@ -167,11 +158,8 @@ async def change_addresses(context: RequestContext) -> Response:
     doing = {"send": _send_code, "code": _enter_code}.get(context.form.text("do"), _save_addresses)
     try:
         return await doing(context, account)
-    except PageError as error:
-        return await _addresses(context, account, error)
-    except (InvalidAddressError, AlreadyExistsError, NotAllowedError) as error:
-        status = 409 if isinstance(error, AlreadyExistsError) else 403 if isinstance(error, NotAllowedError) else 400
-        return await _addresses(context, account, PageError(status, wording.sentence(str(error))))
+    except REFUSALS as error:
+        return await _addresses(context, account, page_error(error))
 
 
 async def _send_code(context: RequestContext, account: Account) -> Response:

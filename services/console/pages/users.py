@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from services import wording
 from services.console.pages.mailboxes import unconfirmed
 from services.console.web.forms import PageError
+from services.console.web.refusals import REFUSALS, page_error
 from services.console.web.request_context import RequestContext
-from services.store import NotAllowedError
+from services.store import NotFoundError
 from services.usecases import leaving, provisioning
 from services.usecases.leaving import MailboxFate
 
@@ -53,10 +53,8 @@ async def change(context: RequestContext) -> Response:
     """Disable or enable the user; unbind or remove them if the administrator typed the address to confirm."""
     try:
         return await _change(context)
-    except PageError as error:
-        return await _page(context, error)
-    except NotAllowedError as error:
-        return await _page(context, PageError(403, wording.sentence(str(error))))
+    except REFUSALS as error:
+        return await _page(context, page_error(error))
 
 
 async def _change(context: RequestContext) -> Response:
@@ -74,22 +72,24 @@ async def _change(context: RequestContext) -> Response:
             await provisioning.unbind(store, email, by=context.viewer)
             return context.redirect(f"{HERE}/{context.path_part('user')}", "user-unbound")
         case "remove":
-            if form.text("confirm").lower() != email:
-                raise PageError(400, f"No one was removed: type {email} to confirm.")
-            if form.text("fate") not in list(MailboxFate):
-                raise PageError(400, "Choose what happens to the mailboxes.")
-            fate, heir = MailboxFate(form.text("fate")), form.text("heir")
-            if fate is MailboxFate.TRANSFER and not heir:
-                raise PageError(400, "Choose the user who gets the mailboxes.")
-            if fate is MailboxFate.TRANSFER:
-                await leaving.refuse_transfer(store, email)
-            await leaving.remove(
-                store,
-                email,
-                fate,
-                heir=heir,
-                by=context.viewer,
-                revoker=context.console.revoker,
-            )
+            await _remove(context, email)
             return context.redirect(HERE, "user-removed")
     raise PageError(400, "A user can be disabled, enabled, unbound or removed.")
+
+
+async def _remove(context: RequestContext, email: str) -> None:
+    form, store = context.form, context.store
+    if form.text("confirm").lower() != email:
+        raise PageError(400, f"No one was removed: type {email} to confirm.")
+    if form.text("fate") not in list(MailboxFate):
+        raise PageError(400, "Choose what happens to the mailboxes.")
+    fate, heir = MailboxFate(form.text("fate")), form.text("heir")
+    if fate is MailboxFate.TRANSFER:
+        if not heir:
+            raise PageError(400, "Choose the user who gets the mailboxes.")
+        await leaving.refuse_transfer(store, email)
+        try:
+            await store.users.active(heir)
+        except NotFoundError:
+            raise PageError(422, f"No one was removed: {heir} is no active user.") from None
+    await leaving.remove(store, email, fate, heir=heir, by=context.viewer, revoker=context.console.revoker)

@@ -14,10 +14,11 @@ from starlette.responses import RedirectResponse, Response
 
 from schemas.accounts import Account, SealedCredentials
 from schemas.addresses import normal_address
-from services.console.pages.connect import count_login_attempt, read_members
+from services.console.pages.connect import ask_address, count_login_attempt, read_members
 from services.console.pages.mailboxes import connected_account
 from services.console.pages.sharing import modes, read_policy
 from services.console.web.forms import PageError, new_secret
+from services.console.web.refusals import REFUSALS, page_error
 from services.console.web.request_context import RequestContext
 from services.mailbox.connection import OAuth2Credentials
 from services.mailbox.oauth.errors import IdentityServerError
@@ -72,11 +73,19 @@ async def start(context: RequestContext) -> Response:
 
 async def come_back(context: RequestContext) -> Response:
     """Take the code with which the browser comes back; save the sign-in of a connected mailbox, or ask who sees a new one's mail."""
-    console, form = context.console, context.form
-    details = await _taken(context, form.secret("state"))
-    service = console.sign_ins.by_key.get(details.get("service", ""))
+    details = await _taken(context, context.form.secret("state"))
+    service = context.console.sign_ins.by_key.get(details.get("service", ""))
     if service is None or "verifier" not in details:
         raise PageError(400, _ENDED)
+    try:
+        return await _come_back(context, service, details)
+    except REFUSALS as error:
+        if details["account"]:
+            raise
+        return ask_address(context, details["typed"], None, page_error(error))
+
+
+async def _come_back(context: RequestContext, service: SignInService, details: dict[str, Any]) -> Response:
     try:
         found = await _identify(context, service, details)
     except IdentityServerError as error:
@@ -87,7 +96,7 @@ async def come_back(context: RequestContext) -> Response:
     elif account is None and details["shared"]:
         await refuse_personal(details["typed"], context.store)
         found = found.shared(details["typed"])
-    result = await mailbox_sign_in.check(found, console.policy)
+    result = await mailbox_sign_in.check(found, context.console.policy)
     if not result.ok:
         return context.render("sign_in_failed.html", status=422, service=service, address=found.address, result=result)
     if account is not None:
@@ -173,14 +182,12 @@ async def save(context: RequestContext) -> Response:
     try:
         policy = read_policy(context.form, None, await context.store.company.policy())
         members = await read_members(context)
-    except PageError as error:
-        return await _ask_sharing(context, found, error.sentence)
-    if not members and found.by != found.address:
-        return await _ask_sharing(
-            context, found, f"You signed in as {found.by}: {found.address} can only be a shared mailbox."
-        )
-    owner = "" if members else context.viewer
-    account = await context.saver.save(mailbox_sign_in.new_account(found, owner, policy, members=members))
+        if not members and found.by != found.address:
+            raise PageError(422, f"You signed in as {found.by}: {found.address} can only be a shared mailbox.")
+        owner = "" if members else context.viewer
+        account = await context.saver.save(mailbox_sign_in.new_account(found, owner, policy, members=members))
+    except REFUSALS as error:
+        return await _ask_sharing(context, found, page_error(error).sentence)
     return context.redirect(f"/mailboxes/{account.id}", "connected")
 
 

@@ -14,19 +14,16 @@ from prometheus_client import CollectorRegistry, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
-from schemas.addresses import InvalidAddressError, InvalidDomainError
 from schemas.errors import BusClosedError, NotReadyError
-from services import wording
 from services.console.web.forms import MOST_BYTES, Form, PageError, new_secret, read_form
 from services.console.web.headers import protect
+from services.console.web.refusals import REFUSALS, page_error
 from services.console.web.request_context import Console, RequestContext
-from services.mailbox.connection import SealError
 from services.runtime.failures import DatabaseError, describe, trace
-from services.store import AlreadyExistsError, ChangedMeanwhileError, NotAllowedError, NotFoundError
+from services.store import NotFoundError
 
 Handler = Callable[[RequestContext], Awaitable[Response]]
 NOTHING = "This page does not exist, or you cannot access it."
-SEALED = "The saved password can no longer be decrypted. Enter it again."
 _EXPIRED = "This form has expired or was sent from another site. Go back, reload the page, and try again."
 _LOCKED_OUT = "Your access has ended: an administrator disabled or removed your user. Ask them if you need it again."
 _UNAVAILABLE = "A server is not responding. Try again in a minute."
@@ -138,18 +135,14 @@ def _query(request: Request) -> Form:
 def _error_page(context: RequestContext, error: Exception) -> Response:
     """Return the page for an error: what to do, and no detail that the visitor may not see."""
     retry = {}
+    if isinstance(error, REFUSALS):
+        error = page_error(error)
     match error:
         case PageError():
             status, sentence = error.status, error.sentence
             retry = {"Retry-After": "900"} if status == HTTPStatus.TOO_MANY_REQUESTS else {}
         case NotFoundError():
             status, sentence = 404, NOTHING
-        case NotAllowedError() | AlreadyExistsError() | ChangedMeanwhileError():
-            status, sentence = (403 if isinstance(error, NotAllowedError) else 409), wording.sentence(str(error))
-        case InvalidAddressError() | InvalidDomainError():
-            status, sentence = 400, wording.sentence(str(error))
-        case SealError():
-            status, sentence = 409, SEALED
         case DatabaseError() | NotReadyError() | BusClosedError() | TimeoutError():
             status, sentence, retry = 503, _UNAVAILABLE, {"Retry-After": "60"}
             context.console.log.error("a server is not responding", error=describe(error))
