@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
+
 from services.cli.app import app
+
+_COLLECT_AFTER = (50_000, 20, 20)
+"""Thresholds of the generations (see ``gc.set_threshold``). By default, modules are searched for garbage while they are loaded."""
 
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(*_COLLECT_AFTER)
+    atexit.register(gc.freeze)  # Python would search everything once more as it exits
     app(prog_name="leadmail")
 
 

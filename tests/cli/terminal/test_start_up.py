@@ -65,3 +65,17 @@ def test_a_command_loads_the_parts_of_the_store_that_it_uses(
     assert code == 0
     assert sorted(part for part in parts if f"services.store.{part}" in modules) == []
     assert sorted(modules & SLOW) == []
+
+
+def test_no_time_is_spent_on_collecting_garbage() -> None:
+    """A command ends before there is any: modules are not searched for it, neither while they are loaded nor at the end."""
+    look = """
+import atexit, gc, sys
+from services.cli.__main__ import main
+seldom = gc.get_threshold()[0]
+atexit.register(lambda: print(gc.get_freeze_count() > 0, gc.get_threshold()[0] > 10 * seldom))
+sys.argv = ["leadmail", "--version"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True True"
