@@ -6,4 +6,5 @@
 - ``cli``, ``console``: the ways in for people
 - ``settings``: the settings of each process
 - ``wiring``: builds the store from settings
+- ``front_door``: packages whose names load their modules when they are first used
 """

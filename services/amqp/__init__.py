@@ -7,8 +7,9 @@
 A name below loads its module when it is first used: most commands start without the broker's client, and the tracer takes memory.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from services.front_door import front_door
 
 if TYPE_CHECKING:
     from services.amqp.delivery.bus import Bus
@@ -58,37 +59,43 @@ __all__ = [
     "tracing_of",
 ]
 
-_MODULES = {
-    "Stage": "services.amqp.stage",
-    "run_stage": "services.amqp.stage",
-    "tracing_of": "services.amqp.stage",
-    "Bus": "services.amqp.delivery.bus",
-    "replays_of": "services.amqp.delivery.codec",
-    "CRASHED": "services.amqp.delivery.outcomes",
-    "DeadLetterDelivery": "services.amqp.delivery.outcomes",
-    "Delivery": "services.amqp.delivery.outcomes",
-    "Done": "services.amqp.delivery.outcomes",
-    "Failed": "services.amqp.delivery.outcomes",
-    "Handle": "services.amqp.delivery.outcomes",
-    "HandleBatch": "services.amqp.delivery.outcomes",
-    "QueueDepth": "services.amqp.delivery.outcomes",
-    "TraceContext": "services.amqp.delivery.trace_context",
-    "UNTRACED": "services.amqp.delivery.trace_context",
-    "trace_fields": "services.amqp.delivery.trace_context",
-    "Tracing": "services.amqp.delivery.tracing",
-    "REPLICAS": "services.amqp.rabbitmq.broker_diagnostics",
-    "BrokerFacts": "services.amqp.rabbitmq.broker_diagnostics",
-    "read_broker_facts": "services.amqp.rabbitmq.broker_diagnostics",
-    "open_bus": "services.amqp.rabbitmq.bus",
-    "ManagementError": "services.amqp.rabbitmq.management",
-    "QueueRates": "services.amqp.rabbitmq.management",
-    "broker_alarms": "services.amqp.rabbitmq.management",
-    "queue_rates": "services.amqp.rabbitmq.management",
+_HOMES = {
+    "services.amqp.delivery.bus": ("Bus",),
+    "services.amqp.delivery.codec": ("replays_of",),
+    "services.amqp.delivery.outcomes": (
+        "CRASHED",
+        "DeadLetterDelivery",
+        "Delivery",
+        "Done",
+        "Failed",
+        "Handle",
+        "HandleBatch",
+        "QueueDepth",
+    ),
+    "services.amqp.delivery.trace_context": (
+        "TraceContext",
+        "UNTRACED",
+        "trace_fields",
+    ),
+    "services.amqp.delivery.tracing": ("Tracing",),
+    "services.amqp.rabbitmq.broker_diagnostics": (
+        "REPLICAS",
+        "BrokerFacts",
+        "read_broker_facts",
+    ),
+    "services.amqp.rabbitmq.bus": ("open_bus",),
+    "services.amqp.rabbitmq.management": (
+        "ManagementError",
+        "QueueRates",
+        "broker_alarms",
+        "queue_rates",
+    ),
+    "services.amqp.stage": (
+        "Stage",
+        "run_stage",
+        "tracing_of",
+    ),
 }
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_MODULES[name]), name)
+    __getattr__ = front_door(__name__, _HOMES)

@@ -18,8 +18,9 @@ It imports only ``schemas``. It needs a replica set (transactions, change stream
 A name below loads its module when it is first used, and so does an attribute of ``Store``: a command needs few of them.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from services.front_door import front_door
 
 if TYPE_CHECKING:
     from services.store.access.groups import ProvisionedGroup
@@ -205,11 +206,6 @@ _HOMES = {
     "services.store.sync.progress": ("AccountGroup", "OpenBackfill", "TroubleGroup"),
     "services.store.sync.status": ("AccountStatus", "EpochReport", "FolderReport"),
 }
-_MODULES = {name: home for home, names in _HOMES.items() for name in names}
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_MODULES[name]), name)
+    __getattr__ = front_door(__name__, _HOMES)

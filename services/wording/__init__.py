@@ -8,8 +8,9 @@
 A name below loads its module when it is first used: most commands need the words of few.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from services.front_door import front_door
 
 if TYPE_CHECKING:
     from services.wording.mail import (
@@ -132,11 +133,6 @@ _HOMES = {
     ),
     "services.wording.values": ("age", "audit_details", "day", "plural", "readable", "sentence", "span"),
 }
-_MODULES = {name: home for home, names in _HOMES.items() for name in names}
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_MODULES[name]), name)
+    __getattr__ = front_door(__name__, _HOMES)

@@ -17,8 +17,9 @@
 A name below loads its module when it is first used: most commands connect to no mail server.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from services.front_door import front_door
 
 if TYPE_CHECKING:
     from services.mailbox.connection.credentials import Credentials, OAuth2Credentials, PasswordCredentials, password
@@ -112,11 +113,6 @@ _HOMES = {
     "services.mailbox.connection.secret_box": ("SealError", "SecretBox", "derive", "key_id"),
     "services.mailbox.connection.tls": ("tls_error",),
 }
-_MODULES = {name: home for home, names in _HOMES.items() for name in names}
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_MODULES[name]), name)
+    __getattr__ = front_door(__name__, _HOMES)
