@@ -20,7 +20,7 @@ SCHEMA = f"{CORE}:Group"
 
 async def index(request: ScimRequest) -> ScimAnswer:
     """List groups, sorted by name."""
-    conditions = read_filter(request.query.text("filter"))
+    conditions = read_filter(request.query.secret("filter"))
     fits(conditions, _texts(None))  # an unknown attribute is refused, whatever there is
     groups = await request.store.groups.get_all()
     found = [group for group in groups if fits(conditions, _texts(group))]

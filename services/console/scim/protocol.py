@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
+from urllib.parse import parse_qs
 
 import orjson
 from starlette.requests import Request
 
 from schemas.errors import LeadmailError
-from services.console.web.forms import Form
+from services.console.web.forms import MOST_TEXT, Form
 from services.mailbox.outgoing_mail import one_line
 from services.settings import ConsoleSettings
 from services.store import Store
@@ -92,9 +94,36 @@ async def read_body(request: Request) -> JsonObject:
             raise ScimError(413, f"The body is larger than {MOST_BYTES} bytes.")
     try:
         value = orjson.loads(body)
+        json.loads(body, object_pairs_hook=_refuse_repeated, parse_int=str)  # longer ones than it takes
     except orjson.JSONDecodeError:
-        raise ScimError(400, "The body is not JSON.", "invalidSyntax") from None
+        raise ScimError(400, "The body is not JSON in UTF-8.", "invalidSyntax") from None
+    except RecursionError:
+        raise ScimError(400, "The body has too many levels.", "invalidSyntax") from None
     return fields_of(value, "The body")
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object that has a name twice, whatever its case (RFC 7643 section 2.1): which of the values is meant?"""
+    names = {name.lower() for name, _ in pairs}
+    if len(names) < len(pairs):
+        raise ScimError(400, "An object of the body has the same name twice.", "invalidSyntax")
+
+
+def read_query(text: str) -> Form:
+    """Return the fields of a query.
+
+    Raises:
+        ScimError: there are too many, one is there twice, or one is too long: what is cut off a filter would find more.
+    """
+    try:
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        raise ScimError(400, "The query has too many fields.", "invalidValue") from None
+    if any(len(values) > 1 for values in fields.values()):
+        raise ScimError(400, "The query has the same field twice.", "invalidValue")
+    if any(len(value) > MOST_TEXT for values in fields.values() for value in values):
+        raise ScimError(400, f"A field of the query is longer than {MOST_TEXT} characters.", "invalidValue")
+    return Form(fields)
 
 
 def fields_of(value: object, what: str) -> JsonObject:

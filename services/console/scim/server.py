@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from http import HTTPStatus
-from urllib.parse import parse_qs
 
 import orjson
 from prometheus_client import Histogram
@@ -18,8 +17,7 @@ from starlette.routing import Route
 from schemas.addresses import InvalidAddressError
 from schemas.errors import NotReadyError
 from services.console.scim import discovery, groups, users
-from services.console.scim.protocol import BASE, ScimAnswer, ScimError, ScimRequest, read_body
-from services.console.web.forms import Form
+from services.console.scim.protocol import BASE, ScimAnswer, ScimError, ScimRequest, read_body, read_query
 from services.console.web.headers import protect
 from services.console.web.request_context import Console, client_of
 from services.runtime.failures import DatabaseError, describe, trace
@@ -31,8 +29,7 @@ MOST, WITHIN = 30, timedelta(minutes=15)
 MOST_WAITING, _AT_ONCE = 200, 4
 """At most so many requests at a time, and of those answered at once: pages come first."""
 _MOST_TOKEN = 200
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_RESOURCES: dict[str, dict[str, ScimHandler]] = {
+RESOURCES: dict[str, dict[str, ScimHandler]] = {
     "/Users": {"GET": users.index, "POST": users.add},
     "/Users/{identifier}": {
         "GET": users.show,
@@ -68,10 +65,12 @@ class ScimServer:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        return [
-            Route(f"{BASE}{path}", self._endpoint(f"{BASE}{path}", handlers), methods=_METHODS)
-            for path, handlers in _RESOURCES.items()
+        routes = [
+            Route(f"{BASE}{path}", self._endpoint(f"{BASE}{path}", handlers)) for path, handlers in RESOURCES.items()
         ]
+        for route in routes:
+            route.methods = None  # all: those that a resource lacks are refused in the protocol's form
+        return routes
 
     def _endpoint(self, path: str, handlers: dict[str, ScimHandler]) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
@@ -92,6 +91,8 @@ class ScimServer:
             answer = await self._in_turn(request, handlers)
         except Exception as error:  # noqa: BLE001 - the client always gets an answer, and no address reaches the log
             refusal, headers = self._refusal(error)
+            if refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
+                headers = {"Allow": ", ".join(sorted(handlers))}
             answer = ScimAnswer(refusal.status, refusal.body())
         if answer.status == HTTPStatus.CREATED and answer.body is not None and "meta" in answer.body:
             headers["Location"] = answer.body["meta"]["location"]
@@ -119,13 +120,10 @@ class ScimServer:
             self._waiting -= 1
 
     async def _handle(self, request: Request, handlers: dict[str, ScimHandler]) -> ScimAnswer:
-        handler = handlers.get(request.method)
+        handler = handlers.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
             raise ScimError(405, "This resource has no such method.") if handlers else NotFoundError("no such path")
-        try:
-            query = Form(parse_qs(request.url.query, keep_blank_values=True, max_num_fields=20))
-        except ValueError:
-            raise ScimError(400, "The query has too many fields.", "invalidValue") from None
+        query = read_query(request.url.query)
         body = await read_body(request) if request.method in _WITH_BODY else {}
         console = self._console
         return await handler(ScimRequest(console.store, console.settings, console.revoker, request, query, body))

@@ -19,6 +19,7 @@ from services.console.scim.protocol import (
     ScimError,
     ScimRequest,
     chosen,
+    fields_of,
     page,
     read_flag,
     read_text,
@@ -32,7 +33,7 @@ SCHEMA = f"{CORE}:User"
 
 async def index(request: ScimRequest) -> ScimAnswer:
     """List users, sorted by address."""
-    conditions = read_filter(request.query.text("filter"))
+    conditions = read_filter(request.query.secret("filter"))
     fits(conditions, _texts(None))  # an unknown attribute is refused, whoever there is
     names = {value for attribute, value in conditions if attribute == "username"}
     users = await _named(request.store, names) if names else await request.store.users.get_all()
@@ -103,7 +104,7 @@ def read_patch(changes: Iterable[AttributeChange]) -> UserPatch:
             case "externalid":
                 external = read_text("externalId", value)
             case "name":
-                parts = value if isinstance(value, dict) else {}
+                parts = {} if value is None else fields_of(value, "name")
                 names |= {f"name.{key.lower()}": read_text(f"name.{key}", part) for key, part in parts.items()}
             case "displayname" | "name.formatted" | "name.givenname" | "name.familyname":
                 names[change.attribute] = read_text(change.attribute, value)

@@ -13,7 +13,7 @@ from services.mailbox.outgoing_mail import one_line
 
 MOST_BYTES = 64 * 1024
 _MOST_FIELDS = 5_000
-_MOST_TEXT = 1_000
+MOST_TEXT = 1_000
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -48,7 +48,7 @@ class Form:
 
     def text(self, name: str, default: str = "") -> str:
         """Return a field as one line, without surrounding spaces."""
-        return one_line(self._fields.get(name, [default])[-1])[:_MOST_TEXT]
+        return one_line(self._fields.get(name, [default])[-1])[:MOST_TEXT]
 
     def secret(self, name: str) -> str:
         """Return a field exactly as typed."""
