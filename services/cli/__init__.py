@@ -1,6 +1,7 @@
 """The ``leadmail`` command: guided when a person types it, scriptable otherwise; every reading command takes ``--json``.
 
 - ``app``: the tree of commands; a subject is imported only when it is needed
+- ``lazy_commands``: groups that import the command that is called
 - ``init``: writes the settings and the secret key of a deployment, once
 - ``accounts``: connected mailboxes
 - ``company``: users, the sharing policy, privacy and the audit log

@@ -1,26 +1,79 @@
-"""The tree of commands. A subject is imported only when it is called: to print the help, nothing but typer is loaded."""
+"""The tree of commands. The module of one is imported only when it is called: to print the help, nothing but typer is loaded."""
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
+from services.cli.lazy_commands import CommandEntry, lazy_group
 
-class CommandEntry(NamedTuple):
-    """A command or group of commands."""
-
-    place: str
-    """The module that defines it, and its name there."""
-    help: str
-    """Of a command, the first paragraph of its help."""
-
-
+ACCOUNT = {
+    "add": CommandEntry(
+        "accounts.connect:add", "Connect a mailbox: find its servers, try the login, choose who sees its mail, save."
+    ),
+    "import": CommandEntry(
+        "accounts.importing:import_accounts",
+        "Connect the mailboxes of a table, and say why those that failed did. What is connected already stays as it is.",
+    ),
+    "list": CommandEntry("accounts.accounts:list_accounts", "List all accounts."),
+    "show": CommandEntry(
+        "accounts.show:show", "Show an account: servers, sharing, folders, backfills, and messages by state."
+    ),
+    "pause": CommandEntry(
+        "accounts.accounts:pause", "Stop synchronising an account until you resume it. No mail is lost in the meantime."
+    ),
+    "resume": CommandEntry(
+        "accounts.accounts:resume",
+        "Continue synchronising a paused or blocked account. It catches up with everything it missed.",
+    ),
+    "resync": CommandEntry(
+        "accounts.accounts:resync",
+        "Synchronise the whole mailbox again. The owner gets a confirmation when it is done.",
+    ),
+    "test": CommandEntry(
+        "accounts.settings:try_login", "Test the account's login at its servers. Nothing is fetched or changed."
+    ),
+    "password": CommandEntry(
+        "accounts.settings:password",
+        "Save a new password for an account, if it works. A blocked account becomes active again.",
+    ),
+    "login": CommandEntry(
+        "accounts.sign_in:login",
+        "Sign in to a mailbox again at its mail service. A blocked account becomes active again; everything else stays.",
+    ),
+    "change": CommandEntry(
+        "accounts.change:change",
+        "Change servers, login name or password of a mailbox, if the login works. What was imported, sharing and confirmations stay.",
+    ),
+    "sharing": CommandEntry(
+        "accounts.settings:sharing",
+        "Show or change who can see the account's mail on its records. Sharing less takes effect immediately.",
+    ),
+    "folders": CommandEntry(
+        "accounts.settings:folders",
+        "Show or change which folders are synchronised. A change replaces the earlier settings.",
+    ),
+    "aliases": CommandEntry(
+        "accounts.aliases:aliases",
+        "Show or change the owner's other addresses. A claimed address has no effect until a code or an administrator proves it.",
+    ),
+    "confirm-address": CommandEntry(
+        "accounts.aliases:confirm_address",
+        "Confirm as an administrator that an address belongs to the owner of an account. The audit log records it.",
+    ),
+    "members": CommandEntry(
+        "accounts.members:members",
+        "Show or change the members of a shared mailbox. The first member that you add to a user's own mailbox makes it a shared one.",
+    ),
+    "remove": CommandEntry(
+        "accounts.removal:remove",
+        "Disconnect an account (its mail stays, its sharing is frozen) or, with --purge, delete everything that came from it.",
+    ),
+}
 SUBJECTS = {
     "user": CommandEntry("company.users:app", "Users of the CRM: they own accounts and view records."),
-    "account": CommandEntry("accounts.accounts:app", "Connected mailboxes."),
+    "account": CommandEntry(ACCOUNT, "Connected mailboxes."),
     "company": CommandEntry("company.policy:app", "The company's sharing policy, which overrides users' settings."),
     "lead": CommandEntry("mail.records:leads", "Leads of the CRM."),
     "contact": CommandEntry("mail.records:contacts", "Contacts of the CRM."),
@@ -88,22 +141,8 @@ SUBJECTS = {
 """All commands, in the order of the help."""
 
 
-class Subjects(TyperGroup):
-    """The root group. It knows the names and the help of its commands, and imports the module of the one that is called."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the interface of click
-        """Return all names."""
-        return list(SUBJECTS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the interface of click
-        """Return what the list of commands shows of one."""
-        return TyperCommand(cmd_name, help=SUBJECTS[cmd_name].help) if cmd_name in SUBJECTS else None
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the called command, and the arguments that are left."""
-        self.commands = {name: self.get_command(ctx, name) for name in SUBJECTS}  # for the nearest to a wrong name
-        name, _, rest = super().resolve_command(ctx, args)
-        return name, load(str(name)), rest
+class Subjects(lazy_group(SUBJECTS)):  # type: ignore[misc]
+    """The root group."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the called command. Of a value that typer has pydantic check, say what is wrong in our own words."""
@@ -117,14 +156,6 @@ class Subjects(TyperGroup):
             if isinstance(error.__cause__, ValidationError):
                 error.message = reason(error.__cause__)
             raise
-
-
-def load(name: str) -> Any:
-    """Import a command or group."""
-    module, _, attribute = SUBJECTS[name].place.partition(":")
-    made = typer.main.get_command(getattr(import_module(f"services.cli.{module}"), attribute))
-    made.name, made.help = name, made.help or SUBJECTS[name].help
-    return made
 
 
 app = typer.Typer(
@@ -141,6 +172,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata  # noqa: PLC0415 - slow to load, too
+
         typer.echo(f"leadmail {metadata.version('leadmail')}")
         raise typer.Exit
 

@@ -14,7 +14,7 @@ import pytest
 
 from schemas.accounts import Account
 from schemas.sharing import Mode
-from services.cli.results import accounts as results
+from services.cli.results import connecting as results
 from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
 from tests import oauth

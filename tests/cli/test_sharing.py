@@ -18,7 +18,7 @@ from bson import ObjectId
 
 from schemas.identity import copy_id
 from schemas.mail import Participant, Role
-from services.cli.results import accounts as results
+from services.cli.results import sharing as results
 from services.mailbox.connection import SecretBox
 from services.store import DeletedEmail, NewRecord, Store, email_ref
 from testbed.local import LocalServers

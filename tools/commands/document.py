@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.cli.app import SUBJECTS, load
+from services.cli.app import SUBJECTS
 from tools import derive
 from tools.commands.results import ANCHOR, TITLE, kind, schemas, sections
 
@@ -36,9 +36,10 @@ but never rename or remove them. A moment is RFC 3339 in UTC.
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Iterate over (words, click command) of every command, in the order of the help."""
-    for subject in SUBJECTS:
-        found = load(subject)
-        for name, command in getattr(found, "commands", {"": found}).items():
+    for subject, entry in SUBJECTS.items():
+        found = entry.load(subject)
+        inner = {name: each.load(name) for name, each in getattr(found, "entries", {}).items()}
+        for name, command in (inner or getattr(found, "commands", {"": found})).items():
             yield f"{subject} {name}".strip(), command
 
 

@@ -8,9 +8,9 @@ import typer
 
 from schemas.accounts import Account
 from schemas.addresses import normal_address
-from services.cli.accounts.settings import AccountName
-from services.cli.results import accounts as results
+from services.cli.results import sharing as results
 from services.cli.results.base import prints
+from services.cli.terminal.names import AccountName
 from services.cli.terminal.output import USAGE, Json, fail, moment, print_json, say, table
 from services.cli.terminal.session import Session, command, open_session
 from services.store import AliasCandidate

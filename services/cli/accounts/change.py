@@ -9,8 +9,9 @@ import typer
 from schemas.accounts import Account
 from services.cli.accounts import login_result
 from services.cli.accounts.connect import Encryption, Port
-from services.cli.accounts.settings import AccountName, PasswordStdin, connected_account
+from services.cli.accounts.settings import PasswordStdin, connected_account
 from services.cli.terminal import questions
+from services.cli.terminal.names import AccountName
 from services.cli.terminal.output import USAGE, fail
 from services.cli.terminal.session import do, open_session
 from services.usecases.connecting.login import Login, provider_of

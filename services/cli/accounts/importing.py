@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.results import accounts as results
+from services.cli.results import connecting as results
 from services.cli.results.base import prints
 from services.cli.terminal.csv_file import csv_lines
 from services.cli.terminal.output import USAGE, Json, errors, fail, print_json, say, table

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from schemas.accounts import Account, AccountState
-from services.cli.accounts.settings import AccountName
+from services.cli.terminal.names import AccountName
 from services.cli.terminal.output import Yes, confirm, fail, say
 from services.cli.terminal.session import do, open_session
 from services.store import OPERATOR, RemovalCounts

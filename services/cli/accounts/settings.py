@@ -15,8 +15,10 @@ from services.cli.accounts import folder_view, login_result
 from services.cli.mail.previews import DryRun, print_preview
 from services.cli.results import accounts as results
 from services.cli.results.base import prints
+from services.cli.results.connecting import LoginResult
+from services.cli.results.sharing import SharingResult
 from services.cli.terminal import questions
-from services.cli.terminal.completion import account_names
+from services.cli.terminal.names import AccountName
 from services.cli.terminal.output import USAGE, Json, fail, print_json, say
 from services.cli.terminal.session import command, do, open_session
 from services.mailbox.connection import Credentials
@@ -28,10 +30,6 @@ from services.usecases.connecting.saving import check_allowed
 if TYPE_CHECKING:
     from services.mailbox.check import CheckResult
 
-AccountName = Annotated[
-    str,
-    typer.Argument(metavar="ACCOUNT", autocompletion=account_names, help="The account's address or id."),
-]
 Excluded = Annotated[
     list[str] | None,
     typer.Option(
@@ -61,7 +59,7 @@ def typed_domains(mode: Mode | None, domains: Iterable[str] | None) -> tuple[str
     return found
 
 
-@prints(results.LoginResult)
+@prints(LoginResult)
 @command
 async def try_login(name: AccountName, as_json: Json = False) -> None:
     """Test the account's login at its servers. Nothing is fetched or changed."""
@@ -69,7 +67,7 @@ async def try_login(name: AccountName, as_json: Json = False) -> None:
         account = await session.connected(name)
         result = await try_saved(account, session.tokens, session.policy)
     if as_json:
-        print_json(results.LoginResult.of(result))
+        print_json(LoginResult.of(result))
     else:
         login_result.show(result)
     if not result.ok:
@@ -98,7 +96,7 @@ async def _try_and_save(account: Account, credentials: Credentials) -> CheckResu
         return result
 
 
-@prints(results.SharingResult)
+@prints(SharingResult)
 @command
 async def sharing(  # noqa: PLR0917 - typer names them by keyword
     name: AccountName,
@@ -130,7 +128,7 @@ async def sharing(  # noqa: PLR0917 - typer names them by keyword
         elif dry_run:
             fail("--dry-run needs a change: add --sharing or --exclude-domain", code=USAGE)
     if as_json:
-        print_json(results.SharingResult(**policy.model_dump(), preview=preview))
+        print_json(SharingResult(**policy.model_dump(), preview=preview))
         return
     say(f"{account.address}: {wording.sharing(policy)}{' (preview)' if preview else ''}.")
     if preview:

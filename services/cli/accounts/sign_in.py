@@ -17,7 +17,8 @@ import typer
 
 from schemas.accounts import Account
 from services.cli.accounts import login_result
-from services.cli.accounts.settings import AccountName, connected_account
+from services.cli.accounts.settings import connected_account
+from services.cli.terminal.names import AccountName
 from services.cli.terminal.output import USAGE, errors, fail, say
 from services.cli.terminal.session import do, open_session
 from services.mailbox.oauth.errors import IdentityServerError

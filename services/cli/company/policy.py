@@ -10,7 +10,7 @@ from schemas.addresses import excludable_domain
 from schemas.sharing import Mode
 from services.cli.company import company_domains
 from services.cli.mail.previews import DryRun, print_preview
-from services.cli.results import accounts as results
+from services.cli.results import sharing as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import USAGE, Json, fail, print_json, table
 from services.cli.terminal.session import command, open_session

@@ -9,26 +9,9 @@ from pydantic import Field
 
 from schemas.accounts import AccountState, AddressProof, FolderRules, ServerAddress
 from schemas.ledger import Epoch, FolderState, RowState
-from schemas.sharing import CompanyPolicy, SharingPolicy
+from schemas.sharing import SharingPolicy
 from services.cli.results.base import Result
 from services.cli.results.status import TroubleResult
-from services.store import AliasCandidate, Preview
-from services.usecases.importing.table import ImportState
-
-
-class ImportResult(Result):
-    """What became of a row of a table of mailboxes."""
-
-    line: int
-    """As spreadsheets count: the names of the columns are line 1."""
-    address: str
-    """The mailbox, as typed."""
-    owner: str
-    """The user, or the members, as typed; the mailbox's address if the table names none."""
-    state: ImportState
-    """``ready`` in a dry run."""
-    reason: str
-    """Why it failed; empty otherwise."""
 
 
 class AccountResult(Result):
@@ -150,61 +133,6 @@ class AccountDetails(AccountResult):
     """All folders."""
     epochs: list[Epoch]
     """All backfills, newest first."""
-
-
-class RefusalResult(Result):
-    """Why a mail server refused."""
-
-    code: str
-    """Stable code, such as ``wrong-password``."""
-    sentence: str
-    """What happened and what to do."""
-    steps: tuple[str, ...]
-    """The provider's instructions, step by step."""
-    url: str
-    """URL of the provider's instructions, or empty."""
-    answer: str
-    """What the server said."""
-
-
-class LoginResult(Result):
-    """Result of a login at both servers."""
-
-    ok: bool
-    """Whether both logins work."""
-    incoming: RefusalResult | None
-    """Null if the login works."""
-    outgoing_checked: bool
-    """False if there is no outgoing server."""
-    outgoing: RefusalResult | None
-    """Null if the login works."""
-
-
-class SharingResult(SharingPolicy):
-    """The sharing policy of an account."""
-
-    preview: Preview | None
-    """What the change would do, with ``--dry-run``."""
-
-
-class CompanySharing(CompanyPolicy):
-    """The company's sharing policy."""
-
-    preview: Preview | None
-    """What the change would do, with ``--dry-run``."""
-
-
-class AliasesResult(Result):
-    """Other addresses of an account's owner."""
-
-    aliases: tuple[str, ...]
-    """Claimed addresses."""
-    proofs: tuple[AddressProof, ...] = ()
-    """Why addresses count as the account's own."""
-    unproven: tuple[str, ...] = ()
-    """Claimed addresses that nothing proves. They have no effect."""
-    candidates: list[AliasCandidate]
-    """Addresses that the owner may claim."""
 
 
 class FoldersResult(Result):

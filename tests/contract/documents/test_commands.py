@@ -6,7 +6,8 @@ import inspect
 import subprocess
 import sys
 
-from services.cli.app import SUBJECTS, load
+from services.cli.app import SUBJECTS
+from services.cli.lazy_commands import CommandEntry
 from services.cli.results.base import Result
 from tools.commands.document import PAGE, commands, page, parameters
 
@@ -65,6 +66,10 @@ print(len(models), sum(model.__pydantic_complete__ for model in models))
 
 
 def test_the_list_of_commands_says_what_each_says_itself() -> None:
-    """A command's line in the list is the first paragraph of its help."""
-    for name, subject in SUBJECTS.items():
-        assert " ".join(load(name).help.partition("\n\n")[0].split()) == subject.help
+    """A command's line in a list is the first paragraph of its help, in the lists of groups, too."""
+    entries: list[tuple[str, CommandEntry]] = [*SUBJECTS.items()]
+    for name, entry in entries:
+        made = entry.load(name)
+        assert " ".join(made.help.partition("\n\n")[0].split()) == entry.help
+        entries += getattr(made, "entries", {}).items()
+    assert len(entries) > len(SUBJECTS)
