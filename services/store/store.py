@@ -195,6 +195,7 @@ class Store(ReaderStore):
             withdrawals=self.withdrawals,
             sharing=self.sharing,
             pending_work=self.pending_work,
+            colleagues=self.colleagues,
             audit=self.audit,
         )
 

@@ -57,10 +57,12 @@ class Withdrawals:
         """Return the keys of emails and the ids of threads that a user keeps private."""
         return await self._withdrawals.distinct("target", {"owner": owner})
 
-    async def hand_over(self, owner: str, heir: str) -> None:
-        """Let what a user keeps private stay private when their mailboxes go to another user."""
-        async for one in self._withdrawals.find({"owner": owner}):
-            await self.add(heir, one["kind"], one["target"])
+    async def hand_over(self, owner: str, heir: str, *, session: MongoSession | None = None) -> None:
+        """Let what a user keeps private stay private when their mailboxes go to another user. Repeated, it adds what is new."""
+        has = {one["_id"] async for one in self._withdrawals.find({"owner": heir}, {"_id": 1}, session=session)}
+        async for one in self._withdrawals.find({"owner": owner}, session=session):
+            if _id(heir, one["kind"], one["target"]) not in has:
+                await self.add(heir, one["kind"], one["target"], session=session)
 
     async def follow(self, owners: Iterable[str], renamed: Mapping[str, str]) -> None:
         """Let what users keep private stay so under a new name: an email's new key, or its thread's id if that follows the key.

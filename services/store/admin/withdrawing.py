@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from schemas.emails import Link
 from services.store.access.guard import Guard
 from services.store.access.withdrawals import Kind, Withdrawals
 from services.store.admin.sharing import Sharing
 from services.store.core.audit import Audit
+from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
-from services.store.core.documents import decode
+from services.store.core.documents import Doc, decode
 from services.store.core.errors import NotAllowedError, NotFoundError
 from services.store.core.fence import MongoSession
 from services.store.core.pending_work import PendingWork
@@ -27,14 +30,17 @@ class Withdrawing:
         withdrawals: Withdrawals,
         sharing: Sharing,
         pending_work: PendingWork,
+        colleagues: Colleagues,
         audit: Audit,
     ) -> None:
         self._links = collections.links
+        self._accounts = collections.accounts
         self._guard = guard
         self._joined = joined_links
         self._withdrawals = withdrawals
         self._sharing = sharing
         self._pending = pending_work
+        self._colleagues = colleagues
         self._audit = audit
 
     async def keep_private(self, email: str, *, by: str, thread: bool = False) -> int:
@@ -55,13 +61,21 @@ class Withdrawing:
         return await self._change(email, by=by, thread=thread, private=False)
 
     async def _change(self, email: str, *, by: str, thread: bool, private: bool) -> int:
+        while (covered := await self._change_once(email, by=by, thread=thread, private=private)) is None:
+            pass
+        return covered
+
+    async def _change_once(self, email: str, *, by: str, thread: bool, private: bool) -> int | None:
+        """Do it once; None if one of the mailboxes has got another owner meanwhile, or the user has left a team: nothing was changed."""
         user = await self._guard.viewer(by)
         found = self._links.find({"email": email})
         decisions = await self._guard.decide(user, [decode(Link, document) async for document in found])
         visible = [one for one in decisions if one.visible]
         if not visible:
             raise NotFoundError(f"there is no email {email}")
-        holding = {account.owner for one in visible for _, account in one.copies()} & user.owners
+        held = {account.id: account.owner for one in visible for _, account in one.copies()}
+        held = {account: owner for account, owner in held.items() if owner in user.owners}
+        holding = set(held.values())
         if not holding:
             raise NotAllowedError("only a user who holds a copy of an email can keep it private or share it again")
         kind: Kind = "thread" if thread else "email"
@@ -76,12 +90,23 @@ class Withdrawing:
         change = self._withdrawals.add if private else self._withdrawals.remove
         action = "email.private" if private else "email.share"
 
-        async def write(session: MongoSession) -> None:
+        async def write(session: MongoSession) -> bool:
+            await self._colleagues.hold([user.email], session)
+            if not await self._still_held(held, user.email, session):
+                return False
             moved = [await change(owner, kind, *sorted(of), session=session) for owner, of in targets.items()]
             if any(moved):
                 await self._audit.add(action, by=user.email, subject=f"email:{email}", session=session, thread=thread)
+            return True
 
-        await self._audit.transaction(write)
-        await self._sharing.recompute(sorted(keys))
+        done = await self._audit.transaction(write)
+        if done:
+            await self._sharing.recompute(sorted(keys))
         await self._pending.done([work])
-        return len(keys)
+        return len(keys) if done else None
+
+    async def _still_held(self, held: Mapping[str, str], user: str, session: MongoSession) -> bool:
+        """Whether accounts have the owners that they had, and the user is still a member of those that are shared."""
+        theirs: Doc = {"$or": [{"owner": user}, {"members": user}]}
+        found = self._accounts.find({"_id": {"$in": list(held)}, **theirs}, {"owner": 1}, session=session)
+        return {one["_id"]: one["owner"] async for one in found} == dict(held)

@@ -78,6 +78,10 @@ class Colleagues:
             if not (await self._users.update_one(active, {"$inc": {"fence": 1}}, session=session)).matched_count:
                 raise NotFoundError(f"there is no active user {user}")
 
+    async def hold(self, users: Collection[str], session: MongoSession) -> None:
+        """Let what the caller's transaction decides about users, and any such of another one, follow each other, never overlap."""
+        await self._users.update_many({"_id": {"$in": sorted(users)}}, {"$inc": {"fence": 1}}, session=session)
+
     async def no_users(self, addresses: Collection[str]) -> frozenset[str]:
         """Return which of the addresses belong to no user."""
         found = self._users.find({"_id": {"$in": list(addresses)}}, {"_id": 1})

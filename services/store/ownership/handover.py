@@ -92,6 +92,9 @@ class Handover:
 
         async def write(session: MongoSession) -> None:
             await self._colleagues.require_active(members or [owner], session)
+            await self._colleagues.hold(
+                account.holders, session
+            )  # what they keep private at this moment comes before or after
             same: Doc = {"_id": account.id, "owner": account.owner}
             if not (
                 await self._c.accounts.update_one(same, {"$set": handed, **CHANGED}, session=session)
@@ -99,8 +102,8 @@ class Handover:
                 raise ChangedMeanwhileError(
                     f"{account.address} has got another owner meanwhile: look at it and try again"
                 )
+            await self._withdrawals.hand_over(account.owner, owner, session=session)  # what was kept private meanwhile
             await self._audit.add(action, by=by, subject=subject, session=session, **change)
 
         await self._audit.transaction(write)
-        await self._withdrawals.hand_over(account.owner, owner)  # what was kept private meanwhile
         await self._sharing.recompute(chain.from_iterable(parts))

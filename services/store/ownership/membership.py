@@ -99,7 +99,8 @@ class Membership:
             if after == before:
                 return found
             active: Doc = {"_id": {"$in": sorted(after)}, "disabled": {"$ne": True}}
-            if await self._c.users.find_one(active, {"_id": 1}, session=session) is None:
+            # A write, because a mere read would not see that the user is disabled at the same time.
+            if not (await self._c.users.update_one(active, {"$inc": {"fence": 1}}, session=session)).matched_count:
                 raise NotAllowedError(f"{found.address} needs a member who is not disabled: name another one first")
             resumed = RESUMED if found.state is AccountState.PAUSED and found.reason == OWNER_DISABLED else {}
             fields: Doc = {"members": sorted(after), **resumed}

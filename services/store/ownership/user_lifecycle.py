@@ -11,6 +11,7 @@ from services.store.admin.removal import Removal
 from services.store.core.audit import Audit
 from services.store.core.colleagues import Colleagues
 from services.store.core.collections import Collections
+from services.store.core.documents import CONNECTED, Doc
 from services.store.core.errors import NotAllowedError
 from services.store.core.fence import MongoSession
 from services.store.ownership.handover import Handover
@@ -124,7 +125,32 @@ class UserLifecycle:
         if heir is not None and heir.email == user.email:
             raise NotAllowedError("the mailboxes must go to another user")
         await self.disable(user.email, by=by)
-        accounts = await self.concerned(user.email)
+        how = "transfer" if heir else "purge" if purge else "disconnect"
+        accounts = dict[str, Account]()
+
+        async def write(session: MongoSession) -> bool:
+            connected: Doc = {"owner": user.email, "state": CONNECTED}
+            if await self._c.accounts.find_one(connected, {"_id": 1}, session=session) is not None:
+                return False
+            await self._c.users.delete_one({"_id": user.email}, session=session)
+            member = {"members": user.email}
+            await self._c.groups.update_many(member, {"$pull": member}, session=session)
+            await self._membership.forget(user.email, by=by, session=session)
+            details = {"accounts": list(accounts), "how": how}
+            await self._audit.add("user.remove", by=by, subject=f"user:{user.email}", session=session, **details)
+            return True
+
+        async with self._colleagues.changing([user.email]):
+            while True:
+                accounts |= {one.id: one for one in await self._settle(user.email, heir, purge=purge, by=by)}
+                if await self._audit.transaction(write):
+                    break  # else they were enabled meanwhile, and got another mailbox
+        await self._sign_ins.end_all(user.email)
+        return list(accounts.values())
+
+    async def _settle(self, email: str, heir: User | None, *, purge: bool, by: str) -> list[Account]:
+        """Disconnect, purge or transfer the mailboxes that a removal concerns. Returns them."""
+        accounts = await self.concerned(email)
         for account in accounts:
             if heir is not None:
                 await self._transfer(account, heir, by=by)
@@ -132,19 +158,6 @@ class UserLifecycle:
                 await self._removal.purge(account.id, by=by)
             elif account.state is not AccountState.DISCONNECTED:
                 await self._removal.disconnect(account.id, by=by)
-        how = "transfer" if heir else "purge" if purge else "disconnect"
-        details = {"accounts": [account.id for account in accounts], "how": how}
-
-        async def write(session: MongoSession) -> None:
-            await self._c.users.delete_one({"_id": user.email}, session=session)
-            member = {"members": user.email}
-            await self._c.groups.update_many(member, {"$pull": member}, session=session)
-            await self._membership.forget(user.email, by=by, session=session)
-            await self._audit.add("user.remove", by=by, subject=f"user:{user.email}", session=session, **details)
-
-        async with self._colleagues.changing([user.email]):
-            await self._audit.transaction(write)
-        await self._sign_ins.end_all(user.email)
         return accounts
 
     async def _transfer(self, account: Account, heir: User, *, by: str) -> None:

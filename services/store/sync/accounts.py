@@ -51,14 +51,16 @@ class Accounts:
         self._former = former_accounts
         self._audit = audit
 
-    async def add(self, account: Account, *, by: str = OPERATOR) -> None:
+    async def add(self, account: Account, *, by: str = OPERATOR, of_user: bool = False) -> None:
         """Store a new account, or connect a disconnected one again (see ``former_accounts``): the same login keeps its proofs.
 
         A proof of an address that another user or a mailbox with as good a proof has is left out: the claim stays unproven.
 
+        With ``of_user``, its owner has to be an active user at that moment, as members always have to.
+
         Raises:
             AlreadyExistsError: the address is connected already.
-            NotFoundError: a member is no active user.
+            NotFoundError: a member, or the owner, is no active user.
         """
         claimed = account.model_copy(update={"proofs": ()})
         known = await self.of_ids([account.id])  # when it is connected again
@@ -67,7 +69,7 @@ class Accounts:
         kept = [proof for one in same for proof in one.proofs if proof.address in account.claims]
 
         async def write(session: MongoSession) -> None:
-            await self._colleagues.require_active(account.members, session)
+            await self._colleagues.require_active(account.holders if of_user else account.members, session)
             again = await self._former.connect_again(claimed, session)
             if not again:
                 await self._accounts.insert_one(encode(claimed), session=session)

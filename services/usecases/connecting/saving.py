@@ -73,7 +73,7 @@ class AccountSaver:
 
         Raises:
             AlreadyExistsError: the address is connected already.
-            NotFoundError: a member is no active user.
+            NotFoundError: the owner, or a member, is no active user any more.
             NotAllowedError: the login name is that of another user's mailbox.
         """
         login = Login(new.incoming, new.outgoing, new.credentials)
@@ -109,7 +109,7 @@ class AccountSaver:
         for holder in holders:
             await self.store.removal.disconnect(holder.id, by=self.by, displaced_from=account.address)
         try:
-            await self.store.accounts.add(account, by=self.by)
+            await self.store.accounts.add(account, by=self.by, of_user=True)
         finally:
             await self.revoker.revoke(ending)
         return await self.store.accounts.get(account.id)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -11,9 +9,8 @@ import pytest
 from schemas.accounts import Account, AccountState, ProofKind
 from schemas.identity import is_team, team_of
 from schemas.sharing import Mode, SharingPolicy
-from services.store import AlreadyExistsError, ChangedMeanwhileError, NotAllowedError, NotFoundError, Store
+from services.store import AlreadyExistsError, NotAllowedError, NotFoundError, Store
 from services.store.core.documents import now
-from services.store.core.fence import MongoSession
 from services.store.readers.candidates import EVERYTHING, Candidates
 from tests.factories import account, confirmed
 from tests.store.fixtures import World, content
@@ -192,15 +189,6 @@ async def test_an_active_member_stays(world: World, store: Store) -> None:
             await store.membership.change(other, add=[ANN], by=ANN)
 
 
-async def test_two_members_cannot_leave_at_once(world: World, store: Store) -> None:
-    """One of two changes at the same time sees the other."""
-    sales = await shared(world, ANN, BOB)
-    leave = [store.membership.change(sales.id, remove=[user], by=user) for user in (ANN, BOB)]
-    left = await asyncio.gather(*leave, return_exceptions=True)
-    assert [type(one) for one in left if isinstance(one, Exception)] == [NotAllowedError]
-    assert len((await store.accounts.get(sales.id)).members) == 1
-
-
 async def state(store: Store, of: Account) -> tuple[AccountState, tuple[str, ...]]:
     """Return the state and the members of an account now."""
     found = await store.accounts.get(of.id)
@@ -267,21 +255,6 @@ async def test_the_last_members_removal_decides(world: World, store: Store, how:
     assert [len(await page(store, user, record)) for user in (ANN, BOB)] == [0, 1 if heir else 0]
 
 
-async def test_a_mailbox_without_members_is_paused(world: World, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other member left while the last one was being removed."""
-    sales, concerned = await shared(world, ANN, BOB), store.user_lifecycle.concerned
-
-    async def meanwhile(email: str) -> list[Account]:
-        found = await concerned(email)
-        await world.database["accounts"].update_one({"_id": sales.id}, {"$set": {"members": [ANN]}})
-        return found
-
-    monkeypatch.setattr(store.user_lifecycle, "concerned", meanwhile)
-    assert await store.user_lifecycle.remove(ANN, by=ADMIN) == []
-    assert await state(store, sales) == (AccountState.PAUSED, ())
-    assert (await store.accounts.get(sales.id)).reason == "owner-disabled"
-
-
 async def test_an_own_mailbox_becomes_shared(world: World, store: Store) -> None:
     """Its owner's threads, own copies and what they kept private are the team's; the former owner sees it as a member only."""
     mine, record = await world.account(SALES, Mode.PUBLIC, owner=ANN, aliases=(ANN,)), None
@@ -305,27 +278,6 @@ async def test_an_own_mailbox_becomes_shared(world: World, store: Store) -> None
     assert (entry.by, entry.details) == (ANN, {"before": ANN, "after": [ANN, BOB]})
     await store.membership.change(mine.id, remove=[ANN], by=BOB)
     assert [len(await page(store, user, record)) for user in (ANN, BOB, EVE)] == [1, 2, 1]
-
-
-async def test_what_is_kept_private_during_the_change_is_the_teams(
-    world: World, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The owner keeps a mail private just before the mailbox becomes the team's."""
-    mine = await world.account(SALES, Mode.PUBLIC, owner=ANN)
-    for user in (ANN, EVE):
-        await world.user(user)
-    record, mail = await world.record(KIM), content("m", KIM, SALES)
-    await world.attach(mine, mail)
-    require = store.colleagues.require_active
-
-    async def meanwhile(users: Collection[str], session: MongoSession) -> None:
-        monkeypatch.undo()
-        await store.withdrawals.add(ANN, "email", mail.key)
-        await require(users, session)
-
-    monkeypatch.setattr(store.colleagues, "require_active", meanwhile)
-    await store.membership.share(mine.id, [ANN], by=ANN)
-    assert [len(await page(store, user, record)) for user in (ANN, EVE)] == [1, 0]
 
 
 async def test_no_mailbox_goes_to_who_is_no_active_user(world: World, store: Store) -> None:
@@ -367,25 +319,6 @@ async def test_what_cannot_be_shared(world: World, store: Store) -> None:
     await store.membership.share(second.id, [ANN, BOB], by=ANN)
     with pytest.raises(NotAllowedError, match="shared already"):
         await store.membership.share(second.id, [ANN, BOB], by=ANN)
-
-
-async def test_a_mailbox_that_gets_another_owner_meanwhile(
-    world: World, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is not shared in the name of its former owner."""
-    mine = await world.account(SALES, owner=ANN)
-    for user in (ANN, BOB):
-        await world.user(user)
-    hand_over = store.withdrawals.hand_over
-
-    async def meanwhile(owner: str, heir: str) -> None:
-        await hand_over(owner, heir)
-        await world.database["accounts"].update_one({"_id": mine.id}, {"$set": {"owner": BOB}})
-
-    monkeypatch.setattr(store.withdrawals, "hand_over", meanwhile)
-    with pytest.raises(ChangedMeanwhileError):
-        await store.membership.share(mine.id, [ANN], by=ANN)
-    assert (await store.accounts.get(mine.id)).owner == BOB
 
 
 async def test_no_code_takes_a_teams_address(world: World, store: Store) -> None:
