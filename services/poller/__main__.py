@@ -20,6 +20,7 @@ from services.poller.connections.backoff import BlockRule
 from services.poller.connections.blocked_retry import BlockedRetry
 from services.poller.connections.budgets import Limits, ServiceBudgets
 from services.poller.connections.connector import Connector
+from services.poller.connections.starts import Starts
 from services.poller.copies.account_context import AccountContext, Marker
 from services.poller.copies.metrics import PollerMetrics
 from services.poller.housekeeping import Housekeeping
@@ -99,7 +100,7 @@ async def synchronise(stage: Stage[PollerSettings], store: Store) -> None:
         connector = Connector(
             policy, tokens, directory(), budgets, commands=commands, connects=connects, metrics=metrics.imap
         )
-        marker, slots = Marker(keys, list(keys)[-1]), BackgroundSlots(BACKGROUND_SLOTS)
+        marker, slots, starts = Marker(keys, list(keys)[-1]), BackgroundSlots(BACKGROUND_SLOTS), Starts()
 
         def make(account: Account, lease: Lease) -> AccountWorker:
             log, limit = stage.log.bind(account=account.id), settings.max_message_bytes
@@ -116,12 +117,18 @@ async def synchronise(stage: Stage[PollerSettings], store: Store) -> None:
                 readers,
                 evidence=timedelta(seconds=settings.evidence_seconds),
             )
-            return AccountWorker(context, connector, timing, slots)
+            return AccountWorker(context, connector, timing, slots, starts)
 
         retry = BlockedRetry(store, connector, seconds=3600 * settings.blocked_retry_hours, log=stage.log)
         lease_seconds = settings.lease_seconds
         supervisor = Supervisor(
-            store, make, name=settings.instance, lease_seconds=lease_seconds, metrics=metrics, log=stage.log
+            store,
+            make,
+            starts,
+            name=settings.instance,
+            lease_seconds=lease_seconds,
+            metrics=metrics,
+            log=stage.log,
         )
         housekeeping = Housekeeping(
             store,

@@ -15,6 +15,7 @@ from services.poller.connections.backoff import BlockRule, ConnectionBackoff
 from services.poller.connections.connection_slots import ConnectionSlots
 from services.poller.connections.connector import Connector
 from services.poller.connections.errors import BlockedError, deciding_error, is_connection_limit
+from services.poller.connections.starts import Starts
 from services.poller.connections.troubles import BACKGROUND, CONNECT, LIVE, TOKENS
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
@@ -47,10 +48,16 @@ class AccountWorker:
     """Works until it is cancelled, the lease is lost, or the account is blocked."""
 
     def __init__(
-        self, context: AccountContext, connector: Connector, timing: Timing, background_slots: BackgroundSlots
+        self,
+        context: AccountContext,
+        connector: Connector,
+        timing: Timing,
+        background_slots: BackgroundSlots,
+        starts: Starts,
     ) -> None:
-        """``background_slots`` bounds how many accounts of this process do background work at the same time."""
+        """``background_slots`` bounds how many accounts of this process do background work at the same time, ``starts`` who begins."""
         self._context = context
+        self._starts = starts
         self._connector = connector
         self._timing = timing
         self._fetcher = BodyFetcher(context)
@@ -74,6 +81,7 @@ class AccountWorker:
             sent=SentWatcher(context, self._rounds, self._check_now, idle_seconds=timing.idle),
             slots=self._slots,
             background_slots=background_slots,
+            starts=starts,
             budget=self._budget,
             recovery=self._recovery,
             before_command=self._before_bulk,
@@ -121,7 +129,8 @@ class AccountWorker:
         Raises:
             LeaseLostError: another poller has the account.
         """
-        stored = await self._context.store.folders.of(self._context.account.id)
+        async with self._starts:
+            stored = await self._context.store.folders.of(self._context.account.id)
         self._context.folders = {folder.id: folder for folder in stored if folder.state is not FolderState.GONE}
         if self._context.folders and self._context.account.epoch:
             self._folders_known.set()

@@ -12,6 +12,7 @@ from services.poller.connections.background_slots import BackgroundSlots
 from services.poller.connections.budgets import AccountBudget
 from services.poller.connections.connection_slots import ConnectionSlots
 from services.poller.connections.errors import BudgetSpentError
+from services.poller.connections.starts import Starts
 from services.poller.connections.troubles import BACKGROUND
 from services.poller.copies.account_context import AccountContext
 from services.poller.recovery import Recovery
@@ -35,6 +36,7 @@ class SecondConnection:
         sent: SentWatcher,
         slots: ConnectionSlots,
         background_slots: BackgroundSlots,
+        starts: Starts,
         budget: AccountBudget,
         recovery: Recovery,
         before_command: Callable[[float], Awaitable[None]],
@@ -46,6 +48,7 @@ class SecondConnection:
         self._sent = sent
         self._slots = slots
         self._background_slots = background_slots
+        self._starts = starts
         self._budget = budget
         self._recovery = recovery
         self._before_command = before_command
@@ -62,7 +65,8 @@ class SecondConnection:
         """Do all there is to do on one connection, and idle on Sent."""
         wake = self._background.wake
         wake.clear()  # what is found to do below may have set it; what comes later sets it again
-        pending = await self._background.pending()
+        async with self._starts:
+            pending = await self._background.pending()
         if not pending:
             await self.worked()
             self._idle = self._fleeting or not await self._sent.ready(wake)

@@ -12,6 +12,7 @@ import structlog
 
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
+from services.poller.connections.starts import Starts
 from services.poller.copies.metrics import PollerMetrics
 from services.poller.leased_account import LeasedAccount, login_differs, release_as_they_end
 from services.runtime.failures import describe
@@ -19,8 +20,8 @@ from services.runtime.periodic import periodic
 from services.runtime.tasks import cancel_and_wait
 from services.store import LeaseLostError, Store
 
-LEASE_BATCH = 500
-"""Accounts that are leased before their workers are started."""
+LEASE_BATCH = 250
+"""Accounts that are leased together. The next ones follow when these have started."""
 FOLLOW_SECONDS = 1.0
 DEATH_MARGIN = 0.1
 """Seconds from the end of a poller's last heartbeat until its accounts are leased."""
@@ -38,15 +39,20 @@ class Supervisor:
         self,
         store: Store,
         make: MakeWorker,
+        starts: Starts,
         *,
         name: str,
         lease_seconds: float,
         metrics: PollerMetrics,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
-        """``name`` is unique to this process; a lease that is not renewed ends after ``lease_seconds``."""
+        """``name`` is unique to this process; a lease that is not renewed ends after ``lease_seconds``.
+
+        ``starts`` is where the workers that ``make`` returns take turns.
+        """
         self._store = store
         self._make = make
+        self._starts = starts
         self._name = name
         self._lease_seconds = lease_seconds
         self._metrics = metrics
@@ -73,24 +79,28 @@ class Supervisor:
         return self._leased
 
     def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """Return the loops to run: two every third of a lease, the second also when an account is connected; one every second."""
+        """Return the loops to run: three every third of a lease, the second also when there are accounts to take; one every second."""
         beat = self._lease_seconds / 3
         return (
             periodic("leases", self.keep_leases, seconds=beat, log=self._log),
             periodic("share of accounts", self.take_share, seconds=beat, log=self._log, wake=self._new_accounts),
+            periodic("keys of marks", self._announce, seconds=beat, log=self._log),
             periodic("accounts", self.follow_accounts, seconds=FOLLOW_SECONDS, log=self._log),
         )
 
     async def keep_leases(self) -> None:
         """Renew the leases and send a heartbeat. No other work delays it: a poller that is late loses what it works on."""
-        await asyncio.gather(
-            self._renew(), self._store.leases.heartbeat(self._name), self._store.mark_keys.announce(self._name)
-        )
+        await asyncio.gather(self._renew(), self._store.leases.heartbeat(self._name))
+
+    async def _announce(self) -> None:
+        await self._store.mark_keys.announce(self._name)
 
     async def take_share(self) -> None:
         """Release what exceeds the fair share, and lease what is free.
 
-        A poller that is too busy to renew in time takes no more: the start of many accounts would cost it those that it has.
+        Where many are free, it leases some, and looks again when they have started: meanwhile other pollers may have come, and
+        a start of thousands at once would keep all of them from the database. A poller that is too busy to renew in time takes no
+        more: that would cost it those that it has.
         """
         # Before the share is computed: a blocked account counts for no poller, and another would be released for it.
         await self._release([leased for leased in self._leased.values() if leased.task.done()])
@@ -101,14 +111,16 @@ class Supervisor:
         for leased in excess:
             self._log.info("account released", account=leased.lease.account)
         await self._release(excess)
-        while monotonic() - self._renewed <= LATE * self._lease_seconds:
-            leases = await self._store.leases.acquire(self._name, share, at_most=LEASE_BATCH)
-            accounts = await self._store.accounts.of_ids(lease.account for lease in leases)
-            for lease in leases:
-                if (account := accounts.get(lease.account)) is not None:
-                    await self._start(lease, account)
-            if len(leases) < LEASE_BATCH:
-                break
+        if monotonic() - self._renewed > LATE * self._lease_seconds:
+            return
+        leases = await self._store.leases.acquire(self._name, share, at_most=LEASE_BATCH)
+        accounts = await self._store.accounts.of_ids(lease.account for lease in leases)
+        for lease in leases:
+            if (account := accounts.get(lease.account)) is not None:
+                await self._start(lease, account)
+        if len(leases) == LEASE_BATCH:
+            await self._starts.over()
+            self._new_accounts.set()
 
     def _wake_at_death(self, seconds: float | None) -> None:
         """Take the accounts of a poller that died when its leases end, not at the next round after that."""
@@ -119,10 +131,10 @@ class Supervisor:
         self._deathwatch = loop.call_later((seconds or 0) + DEATH_MARGIN, wake) if due else None
 
     async def _renew(self) -> None:
-        leases = [leased.lease for leased in self._leased.values()]
+        began, leases = monotonic(), [leased.lease for leased in self._leased.values()]
         try:
             lost = await self._store.leases.renew(leases)
-            self._renewed = monotonic()
+            self._renewed = began  # they end a lease after the database was asked, not after it answered
         except Exception:
             # Other pollers take over when the leases end. Their token stops our writes; this stops our reading.
             if monotonic() - self._renewed > self._lease_seconds:

@@ -17,6 +17,7 @@ from schemas.ledger import EpochState
 from services.mailbox.imap import ConnectionLostError, ImapSession
 from services.poller.account_worker import AccountWorker, Timing
 from services.poller.connections.background_slots import BackgroundSlots
+from services.poller.connections.starts import Starts
 from services.poller.copies.metrics import PollerMetrics
 from services.poller.sync import backfill
 from services.poller.sync.background_sync import BackgroundSync
@@ -68,7 +69,7 @@ async def test_work_ends_although_its_cancellation_was_lost() -> None:
         folders={},
         selected=[],
     )
-    worker = AccountWorker(context, connector, Timing(), BackgroundSlots(1))
+    worker = AccountWorker(context, connector, Timing(), BackgroundSlots(1), Starts())
     task = asyncio.create_task(worker.run())
     async with asyncio.timeout(20):
         await connector.waited_for.wait()
@@ -87,7 +88,7 @@ def worker_of(**fields: Any) -> AccountWorker:
         **{"store": None, **fields},
     )
     connector: Any = DroppingConnector()
-    return AccountWorker(context, connector, Timing(), BackgroundSlots(1))
+    return AccountWorker(context, connector, Timing(), BackgroundSlots(1), Starts())
 
 
 async def _breaks() -> None:

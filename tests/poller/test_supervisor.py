@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, cast
 
+import pytest
 import structlog
 from bson import Timestamp
 from prometheus_client import CollectorRegistry
 
 from schemas.accounts import Account, AccountState, Lease
 from services.poller.account_worker import AccountWorker
+from services.poller.connections.starts import Starts
 from services.poller.copies.metrics import PollerMetrics
 from services.poller.supervisor import REVIEW_ROUNDS, Supervisor
 from services.runtime.tasks import cancel_and_wait
@@ -24,12 +26,19 @@ LOG = structlog.wrap_logger(structlog.PrintLogger(), wrapper_class=structlog.mak
 class Worker:
     """A worker that runs until it is cancelled."""
 
-    def __init__(self) -> None:
+    may_start: asyncio.Event | None = None
+    """Set when it may go on with its start."""
+
+    def __init__(self, starts: Starts) -> None:
+        self.starts = starts
         self.ended = False
 
     async def run(self) -> None:
-        """Wait."""
+        """Start when it is its turn, and wait."""
         try:
+            async with self.starts:
+                if self.may_start is not None:
+                    await self.may_start.wait()
             await asyncio.Event().wait()
         finally:
             self.ended = True
@@ -144,15 +153,16 @@ class StubStore:
 
 def supervised(stub: StubStore, *, lease_seconds: float = 3) -> tuple[Supervisor, list[Worker]]:
     """Return a supervisor on a stub, and the workers that it creates."""
-    workers: list[Worker] = []
+    workers, starts = list[Worker](), Starts(1)
 
     def make(_account: Account, _lease: Lease) -> AccountWorker:
-        workers.append(Worker())
+        workers.append(Worker(starts))
         return cast("AccountWorker", workers[-1])
 
     return Supervisor(
         cast("Store", stub),
         make,
+        starts,
         name="p1",
         lease_seconds=lease_seconds,
         metrics=PollerMetrics(CollectorRegistry()),
@@ -227,7 +237,7 @@ async def test_a_worker_that_ended_is_dropped_in_the_next_round() -> None:
 
 
 async def test_leases_are_renewed_while_many_are_taken() -> None:
-    """Taking thousands of accounts may take longer than a lease: those that the poller has are renewed meanwhile."""
+    """Taking thousands of accounts, or saying which keys it has, may take longer than a lease: what the poller has is renewed."""
     stub = StubStore()
     taking, renewals = asyncio.Event(), 0
 
@@ -241,12 +251,60 @@ async def test_leases_are_renewed_while_many_are_taken() -> None:
         if renewals == 5:
             taking.set()
 
+    async def announce(_poller: str) -> None:
+        await taking.wait()
+
     stub.leases.acquire, stub.leases.during = acquire, count  # type: ignore[method-assign]
+    stub.mark_keys.announce = announce  # type: ignore[method-assign]
     supervisor, _ = supervised(stub, lease_seconds=0.03)
     loops = [asyncio.create_task(loop) for loop in supervisor.loops()]
     async with asyncio.timeout(60):
         await taking.wait()
     await cancel_and_wait(*loops)
+    await supervisor.stop()
+
+
+async def test_no_more_accounts_are_taken_while_the_last_ones_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the leases are renewed meanwhile. The next ones follow at once when all of them had their turn."""
+    may_start, renewals = asyncio.Event(), 0
+    monkeypatch.setattr("services.poller.supervisor.LEASE_BATCH", 3)
+    monkeypatch.setattr(Worker, "may_start", may_start)
+    stub = StubStore()
+    stub.leases.free = [f"{number:024x}" for number in range(3)]
+
+    async def count() -> None:
+        nonlocal renewals
+        renewals += 1
+
+    stub.leases.during = count
+    supervisor, workers = supervised(stub, lease_seconds=0.3)
+    monkeypatch.setattr("services.poller.supervisor.LATE", 1e9)
+    loops = [asyncio.create_task(loop) for loop in supervisor.loops()]
+    async with asyncio.timeout(60):
+        while not workers or renewals < 5:  # noqa: ASYNC110 - the loops have nothing else to wait for
+            await asyncio.sleep(0.01)
+        assert (stub.leases.asked, len(workers)) == (1, 3)
+        may_start.set()
+        while stub.leases.asked < 2:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+    await cancel_and_wait(*loops)
+    await supervisor.stop()
+
+
+async def test_a_lease_lasts_from_when_its_renewal_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow answer does not make it last longer."""
+    stub, now = StubStore(), 0.0
+    monkeypatch.setattr("services.poller.supervisor.monotonic", lambda: now)
+    supervisor, _ = supervised(stub, lease_seconds=30)
+
+    async def answers_late() -> None:
+        nonlocal now
+        now += 16
+
+    stub.leases.during = answers_late
+    await supervisor.keep_leases()
+    await supervisor.take_share()
+    assert stub.leases.asked == 0
     await supervisor.stop()
 
 

@@ -4,6 +4,7 @@
 - ``login_gate``: how many log-ins to a server run at the same time
 - ``connection_slots``: share an account's connections among its tasks
 - ``background_slots``: how many accounts do background work at the same time
+- ``starts``: how many accounts ask the database at the same time what there is to do
 - ``budgets``: what a mail service allows in a span of time, shared by all pollers
 - ``host_slots``: how many connections to a server may be open at once, shared by all pollers
 - ``backoff``: how long to pause, and when the owner has to act

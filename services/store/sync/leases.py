@@ -19,7 +19,7 @@ from services.store.core.fence import Fence
 
 _DEAD_AT_ONCE = 1000
 _TOGETHER = 250
-"""How many leases one write renews: it waits for each transaction on one of their accounts, and the others do not wait with it."""
+"""How many leases one write renews. It waits for a transaction on an account of theirs, and what it has left to renew waits with it."""
 _FRESH = timedelta(minutes=1)
 
 

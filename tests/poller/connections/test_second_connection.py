@@ -10,6 +10,7 @@ import pytest
 
 from services.mailbox.imap import Wakeup
 from services.poller import second_connection
+from services.poller.connections.starts import Starts
 from services.poller.second_connection import SecondConnection
 from services.runtime.tasks import cancel_and_wait
 
@@ -79,6 +80,7 @@ async def test_work_that_turns_up_is_done(when: str, monkeypatch: pytest.MonkeyP
         sent=cast("Any", None),
         slots=cast("Any", SimpleNamespace(single=True, wanted=Wakeup(), session=Block())),
         background_slots=cast("Any", SimpleNamespace(hold=Block())),
+        starts=Starts(),
         budget=cast("Any", None),
         recovery=cast("Any", SimpleNamespace(worked=_nothing)),
         before_command=_nothing,

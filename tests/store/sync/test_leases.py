@@ -78,6 +78,32 @@ async def test_many_leases_are_renewed_in_parts(world: World, store: Store, monk
     assert await store.leases.renew(leases) == [leases[1], leases[4]]
 
 
+async def test_a_lease_that_a_transaction_holds_up_delays_the_others_of_its_part_only(
+    world: World, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database waits for the transaction in the middle of a write, and all that the write has left to renew waits with it."""
+    monkeypatch.setattr("services.store.sync.leases._TOGETHER", 2)
+    accounts = [await world.account(f"a{number}@corp.com") for number in range(5)]
+    leases = [world.leases[account.id] for account in accounts]
+    collection = store._collections.accounts
+
+    async def renewed() -> list[bool]:
+        found = {one["_id"]: one["lease"]["expires"] async for one in collection.find({}, {"lease.expires": 1})}
+        return [found[account.id] > before[account.id] for account in accounts]
+
+    before = {one["_id"]: one["lease"]["expires"] async for one in collection.find({}, {"lease.expires": 1})}
+    async with world.database.client.start_session() as session, await session.start_transaction():
+        await collection.update_one({"_id": accounts[0].id}, {"$inc": {"fence": 1}}, session=session)
+        renewing = asyncio.create_task(store.leases.renew(leases))
+        async with asyncio.timeout(60):
+            while not all((await renewed())[2:]):  # noqa: ASYNC110 - the database tells nobody
+                await asyncio.sleep(0.01)
+        assert (await renewed())[:2] == [False, False]
+        assert not renewing.done()
+    assert await renewing == []
+    assert all(await renewed())
+
+
 async def test_a_new_account_is_noticed_until_a_poller_leases_it(store: Store) -> None:
     """A new account is fresh until a poller has leased it. A released one is not."""
     assert not await store.leases.fresh()
