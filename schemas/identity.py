@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import unicodedata
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 RECIPE = 2
 """Version of the email key's recipe. A change of the recipe is a new number. Recipe 1 left out To, Cc and ``shown``."""
@@ -62,26 +62,22 @@ def email_key(
     viewer of one learns what only the other says. Trace headers (Received, Delivered-To, Bcc ...) are left out: they
     differ from copy to copy.
     """
-    pieces: list[bytes] = []
-
-    def add(tag: bytes, value: bytes) -> None:
-        pieces.extend((tag, len(value).to_bytes(8, "big"), value))
-
-    if message_id is None:
-        add(b"account", account.encode())
-    else:
-        add(b"id", message_id.encode("utf-8", "surrogatepass"))
-    add(b"date", b"" if date is None else str(int(date.astimezone(UTC).timestamp())).encode())
     recipients = ((b"to", to), (b"cc", cc)) if recipe > 1 else ()
-    for tag, addresses in ((b"from", senders), *recipients):
-        for address in sorted(set(addresses)):
-            add(tag, address.encode())
-    add(b"subject", unicodedata.normalize("NFC", subject).encode("utf-8", "surrogatepass"))
-    for leaf in leaves:
-        add(b"leaf", leaf)
+    facts = [
+        (b"account", account.encode()) if message_id is None else (b"id", message_id.encode("utf-8", "surrogatepass")),
+        (b"date", b"" if date is None else str(int(date.timestamp())).encode()),
+        *(
+            (tag, address.encode())
+            for tag, addresses in ((b"from", senders), *recipients)
+            for address in sorted(set(addresses))
+        ),
+        (b"subject", unicodedata.normalize("NFC", subject).encode("utf-8", "surrogatepass")),
+        *((b"leaf", leaf) for leaf in leaves),
+    ]
     if recipe > 1:
-        add(b"shown", shown)
-    return f"v{recipe}-{hashlib.sha256(b''.join(pieces)).hexdigest()[:40]}"
+        facts.append((b"shown", shown))
+    joined = b"".join([b"%b%b%b" % (tag, len(value).to_bytes(8, "big"), value) for tag, value in facts])
+    return f"v{recipe}-{hashlib.sha256(joined).hexdigest()[:40]}"
 
 
 def link_id(kind: str, record: str, email: str) -> str:

@@ -13,6 +13,7 @@ from schemas.bounces import (
     code_of,
     find_failures,
     lost_addresses,
+    names_recipients,
     reason_in_words,
     transcript,
 )
@@ -25,6 +26,7 @@ from services.parser.mime.diagnostics import Diagnostics
 from services.parser.mime.headers import Fields, first
 from services.parser.mime.structure import Part, read_structure
 
+_WRAPPED = "message/rfc822"
 _READ = 2_000
 """Characters of a bounce's text in which it says why."""
 
@@ -73,11 +75,15 @@ def read_bounce(
     A notification that says only ``delivered`` or ``relayed`` is none, and neither is one that a person forwards.
     """
     header = _header_of(root, people, subject)
-    above = header.head(text)
-    if header.automatic and not header.report and not lost_addresses(above, header.people):
+    may_wrap = any(part.media_type == _WRAPPED for part in leaves) and header.automatic and not header.report
+    if may_wrap and not lost_addresses(header.head(text), header.people):
         leaves = _wrapped_report(leaves) or leaves
     reports = [part.content(diagnostics) for part in leaves if part.media_type in MEDIA_TYPES]
-    failures = find_failures(header, above, reports, returns=any(part.media_type in RETURNED for part in leaves))
+    returns = any(part.media_type in RETURNED for part in leaves)
+    if not reports and not names_recipients(header, returns=returns):
+        return None
+    above = header.head(text)
+    failures = find_failures(header, above, reports, returns=returns)
     if failures is None:
         return None
     worst = next(iter(failures.recipients), None)
@@ -103,7 +109,7 @@ def _wrapped_report(leaves: Sequence[Part]) -> list[Part]:
     """Return the leaves of a report that a gateway attached to a mail of its own; none if there is no such thing."""
     quiet = Diagnostics()
     for part in leaves:
-        if part.media_type == "message/rfc822" and b"delivery-status" in part.raw[part.start : part.end].lower():
+        if part.media_type == _WRAPPED and b"delivery-status" in part.raw[part.start : part.end].lower():
             report = read_structure(part.content(quiet)[:READ], quiet)
             return report.children if report.media_type == "multipart/report" else []
     return []

@@ -43,7 +43,8 @@ _LIST_FIELDS = ("list-id", "list-unsubscribe", "list-post", "mailing-list", "x-m
 
 
 def _word(fields: Fields, name: str) -> str:
-    value = first(fields, name) or b""
+    if (value := first(fields, name)) is None:
+        return ""
     return value.split(b";")[0].strip().lower()[:40].decode("latin-1")
 
 

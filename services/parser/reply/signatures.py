@@ -151,7 +151,7 @@ def _without_footer(lines: list[str], _least: int) -> list[str]:
 def _without_disclaimer(lines: list[str], least: int) -> list[str]:
     """Cut the last paragraphs that say that the mail is confidential and for its recipients."""
     tail = " ".join(lines[-_DISCLAIMER_LINES:]).casefold()
-    if not any(word in tail for word in (_PLAIN_CONFIDENTIAL if tail.isascii() else DISCLAIMER[1])):
+    if not any(map(tail.__contains__, _PLAIN_CONFIDENTIAL if tail.isascii() else DISCLAIMER[1])):
         return lines
     end, cut = len(lines), len(lines)
     for _ in range(_DISCLAIMER_PARAGRAPHS):
