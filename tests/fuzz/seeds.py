@@ -16,6 +16,7 @@ from tests.poller.copies.test_headers import PIECES
 _LONGEST = 8_000
 _TEXTS = (
     "Yes, 40 units.\n\nBest regards\nAnna\n\nOn Mon, 3 Mar 2025 at 10:00, Eva <eva@vendor.example> wrote:\n> How many?\n",
+    "Yes, 40 units. On Mon, 3 Mar 2025 at 10:00, Eva <eva@vendor.example> wrote:\n> How many?\n",
     "Danke.\n\n-----Ursprüngliche Nachricht-----\nVon: Eva <eva@vendor.example>\nGesendet: 3. März 2025\nAn: Anna\nBetreff: x\n\ny",
     "One\n> two\nthree\n-- \nAnna\nAcme Ltd\n+49 221 1\n\nSent from my iPhone\n",
     "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n- - x\n-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n",

@@ -15,6 +15,7 @@ from services.parser.content.parse import parse_mail
 from services.parser.content.plaintext import html_to_text
 from services.parser.mime import charsets, limits
 from services.parser.mime.diagnostics import Diagnostics
+from services.parser.reply.quote_words import SHARED
 from services.parser.reply.text import read_reply
 from services.parser.wrappers import cms, invitations, tnef
 from services.poller.copies import headers
@@ -128,11 +129,14 @@ def charset(data: bytes) -> None:
 
 
 def reply(data: bytes) -> None:
-    """Tell a mail's own words from quotes and signatures: nothing is added, and something is left of what says anything."""
+    """Tell a mail's own words from quotes and signatures: each line is one of the mail's, maybe up to where the quote is introduced."""
     text = data.decode("utf-8", "replace")
     found = read_reply(text)
     lines = [line.strip() for line in text.split("\n")]
     known = {"", *lines, *(line.removeprefix("- ").strip() for line in lines)}
+    known |= {
+        line[: shared.start()].strip() for line in text.split("\n") if (shared := SHARED.search(line)) is not None
+    }
     assert all(line.strip() in known for line in found.text.split("\n"))
     assert len(found.snippet) <= limits.SNIPPET
     assert "\n" not in found.snippet
