@@ -110,6 +110,7 @@ class RowState(StrEnum):
 DELETED_FLAG = "\\Deleted"
 """A copy with this flag is no live copy: it grants nothing and is shown to no one until the flag is removed."""
 DRAFT_FLAG = "\\Draft"
+SEEN_FLAG = "\\Seen"
 """A copy with this flag was not sent; see ``DRAFT``."""
 DRAFT = "draft"
 """Reason of rows that are skipped until the message is sent."""

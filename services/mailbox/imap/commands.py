@@ -123,6 +123,11 @@ def search(client: MailClient, uids: str) -> list[int]:
     return answers.searched(client.uid_command("SEARCH", "UID", uids), answers.asked_ranges(uids))
 
 
+def unread(client: MailClient, uids: str) -> list[int]:
+    """UID SEARCH: which of these were not read."""
+    return answers.searched(client.uid_command("SEARCH", "UID", uids, "UNSEEN"), answers.asked_ranges(uids))
+
+
 def uid_of(client: MailClient, number: int) -> list[int]:
     """UID SEARCH: the uid of a message by its number."""
     return answers.searched(client.uid_command("SEARCH", str(number)))

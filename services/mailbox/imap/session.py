@@ -44,6 +44,13 @@ class ImapSession(FolderConnection):
         """Return which of a set of uids exist in the open folder, as FETCH says. ``existing`` is what SEARCH says."""
         return set(await self.run(commands.present, uids))
 
+    async def unread(self, last: int) -> set[int]:
+        """Return the uids up to ``last`` of mail in the open folder that was not read. Of many messages, they are asked for in parts."""
+        uids, found = f"1:{last}", set[int]()
+        for part in split_range(uids, self.top) if (self.exists or 0) > MANY else [uids]:
+            found.update(await self.run(commands.unread, part))
+        return found
+
     async def headers(self, uids: Sequence[int]) -> list[Fetched]:
         """Return flags, dates, sizes and header blocks, ascending by uid, without messages that the server does not return.
 

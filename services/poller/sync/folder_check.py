@@ -83,6 +83,7 @@ class FolderCheck:
         opened = next((one for one in self._context.selected if one.raw_name == self._session.selected), None)
         if opened is None:
             return []
+        self._rounds.turns[opened.id].unseen = None
         announced = idles and opened == primary(self._context.selected)
         due = self._rounds.open_due(opened) if announced else bool(self._rounds.to_ask([opened], 1))
         if everything or due or opened.id in hints:

@@ -42,7 +42,7 @@ class FolderTurn:
     snapshot: FolderSnapshot | None = None
     """How it looked when it was last synchronised."""
     unseen: int | None = None
-    """Its unread mails, as STATUS last said."""
+    """Its unread mails, as STATUS last said; None if it was open since."""
     changed: float = -inf
     """When it was last seen to have changed."""
     asked: float = -inf

@@ -26,6 +26,8 @@ class FolderSync:
         self.live = live
         self.unseen = NO_IDS
         """Ids of folders where mail was announced and none with a new uid was found."""
+        self.reread = NO_IDS
+        """Ids of folders whose number of unread mails is not explained by mail that came or went."""
         self.nonexistent = NO_IDS
         """Ids of folders that do not exist, though the server may list them."""
         self.shrunk = False
@@ -36,7 +38,12 @@ class FolderSync:
         turn, shown = self._rounds.turns[folder.id], FolderSnapshot.of_status(status)
         unseen, turn.unseen = turn.unseen, status.get("unseen")
         self._rounds.asked(folder.id)
-        if (seen := turn.snapshot) is not None:
+        seen = turn.snapshot
+        if turn.unseen is not None and (
+            seen is None or unseen is None or turn.unseen - unseen != shown.messages - seen.messages
+        ):
+            self.reread |= {folder.id}
+        if seen is not None:
             # The known folder may be older than the snapshot: opening an epoch updates all folders.
             if shown.uidvalidity != folder.uidvalidity:
                 return not same_uids(folder, shown.uidvalidity, shown.uidnext)
@@ -138,4 +145,16 @@ class FolderSync:
             await self.live.find_expunged(folder, selected.exists)
         if fresh and folder.cursor <= 1:
             await removals.drop_superseded(self._context, folder)
+        await self._read_elsewhere(folder)
         self._rounds.compared(folder.id, shown)
+
+    async def announced_flags(self, folder: Folder) -> None:
+        """Synchronise flags of the open folder, of which the server says that some changed."""
+        if not await self.live.flags(folder) and self.unmarked(folder):
+            await self.live.read_elsewhere(folder)
+
+    async def _read_elsewhere(self, folder: Folder) -> None:
+        unseen = self._rounds.turns[folder.id].unseen
+        if self.unmarked(folder) and (folder.id in self.reread or unseen is None):
+            await self.live.read_elsewhere(folder, unseen)
+        self.reread = self.reread.difference((folder.id,)) or NO_IDS

@@ -13,10 +13,12 @@ from services.mailbox.imap import (
     ContradictionError,
     Fetched,
     ImapSession,
+    RefusedError,
     Selected,
     UidRanges,
     all_uids,
     same_uids,
+    uid_set,
 )
 from services.poller.copies import relevance, removals
 from services.poller.copies.account_context import AccountContext
@@ -45,6 +47,8 @@ class LiveSync:
         """New mails so far."""
         self._flags: dict[str, int] = {}
         """By folder id, a hash of the last known flags of the newest messages, for servers without CONDSTORE."""
+        self._unread: dict[str, int] = {}
+        """By folder id, a hash of the uids that were last known to be unread, for the same servers."""
 
     async def open(self, folder: Folder) -> tuple[Folder, Selected]:
         """Open a folder. If its uidvalidity changed, start it again."""
@@ -172,6 +176,31 @@ class LiveSync:
             await store_flags(self._context, self._session, folder, different)
         self._flags[folder.id] = digest
         return bool(different)
+
+    async def read_elsewhere(self, folder: Folder, count: int | None = None) -> None:
+        r"""Store the flags of mail that was read, or marked as unread, however old it is. Without CONDSTORE nothing else shows that soon.
+
+        ``count`` is how many unread mails the server says that the open folder has. If as many are known, nothing is asked.
+        """
+        if folder.cursor > 1 or folder.live_next <= 1:
+            return
+        ledger, key = self._context.store.ledger, (folder.account, folder.id, folder.uidvalidity)
+        if count is not None and count == len(await ledger.unread(*key)):
+            return
+        try:
+            unread = await self._session.unread(folder.live_next - 1)
+        except RefusedError as error:
+            if error.passing:
+                raise
+            return  # the periodic comparison finds them
+        digest = hash(frozenset(unread))
+        if self._unread.get(folder.id) == digest:
+            return
+        differing = sorted(unread ^ await ledger.unread(*key))
+        for start in range(0, len(differing), RECENT_FLAGS):
+            messages, _ = await self._session.flags(uid_set(differing[start : start + RECENT_FLAGS]))
+            await store_flags(self._context, self._session, folder, messages)
+        self._unread[folder.id] = digest
 
     async def _vanished(self, folder: Folder, ranges: UidRanges) -> None:
         for first, last in ranges:

@@ -170,7 +170,7 @@ class MailboxWatcher:
             if events.new and not await self.sync.live.new_mail(folder, noticed_at=moment):
                 self.sync.unseen |= {folder.id}
             if events.flags:
-                await self.sync.live.flags(self._context.folders[folder.id])
+                await self.sync.announced_flags(self._context.folders[folder.id])
             if events.new or events.flags:
                 self.rounds.changed(folder.id)
                 self.rounds.turns[folder.id].snapshot = None

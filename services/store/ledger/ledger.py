@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
 
 from schemas.identity import copies_of_folder
-from schemas.ledger import DELETED_FLAG, DRAFT, Row, RowState, is_undecided
+from schemas.ledger import DELETED_FLAG, DRAFT, SEEN_FLAG, Row, RowState, is_undecided
 from services.store.core.blind_index import BlindIndex
 from services.store.core.bulk import batched
 from services.store.core.collections import Collections
@@ -103,6 +103,13 @@ class Ledger:
             )
             async for document in found
         ]
+
+    async def unread(self, account: str, folder: str, uidvalidity: int) -> set[int]:
+        """Return the uids of mail in a folder that was not read, without ``gone`` rows."""
+        lowest, highest = copies_of_folder(account, folder, uidvalidity)
+        query: Doc = {"_id": {"$gte": lowest, "$lte": highest}, "flags": {"$ne": SEEN_FLAG}}
+        found = self._ledger.find({**query, "state": {"$ne": RowState.GONE.value}}, {"_id": 0, "uid": 1})
+        return {document["uid"] async for document in found}
 
     async def drafts(self, rows: Iterable[str]) -> list[int]:
         """Return the uids of those of the rows that are skipped as drafts, ascending."""

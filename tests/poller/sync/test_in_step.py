@@ -15,18 +15,18 @@ import pytest
 from schemas.identity import folder_id
 from schemas.ledger import Folder, RowState
 from services.mailbox.connection import password
-from services.mailbox.imap import ConnectionLostError, ImapSession, Wakeup, connect_imap
+from services.mailbox.imap import ConnectionLostError, ImapSession, MailboxEvents, Wakeup, connect_imap
 from services.poller.copies.account_context import AccountContext
 from services.poller.copies.body_fetcher import BodyFetcher
 from services.poller.sync.backfill import Backfill
 from services.poller.sync.command_pace import BURST, WATCH_RATE, CommandPace
-from services.poller.sync.folder_rounds import ROOM, UNANSWERED, FolderRounds
+from services.poller.sync.folder_rounds import ROOM, SLOW, UNANSWERED, FolderRounds
 from services.poller.sync.mailbox_watcher import MailboxWatcher
 from services.poller.sync.sent_watcher import SentWatcher
 from services.runtime.tasks import cancel_and_wait
 from testbed.servers.scripted import Call, Dialect, ImapFault, ScriptedServer
 from testbed.servers.scripted.dialects import FULL
-from testbed.servers.scripted.faults import Rewrite, SendRaw
+from testbed.servers.scripted.faults import Refuse, Rewrite, SendRaw
 from testbed.servers.scripted.mailbox import ScriptedMailbox
 from tests.poller.conftest import POLICY
 from tests.poller.fixtures import CLIENT, Mailbox, PollerEnvironment, mail, until
@@ -332,6 +332,113 @@ async def test_a_mail_that_was_read_shows_in_the_next_question(
         return await flags(world, context) == ["F5"]
 
     assert await rounds_until(watch, clock, read) == 1
+
+
+@pytest.fixture
+async def old(
+    world: PollerEnvironment,
+    context: AccountContext,
+    scripted: ScriptedMailbox,
+    watch: MailboxWatcher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Unread mail that is too old for its flags to be compared, in F5 and INBOX, and flags that have no turn for long."""
+    for limit in ("RECENT_FLAGS", "FEW_FLAGS"):
+        monkeypatch.setattr(f"services.poller.sync.folder_sync.{limit}", 1)
+    for name in ("F5", "INBOX"):
+        for _ in range(3):
+            scripted.add(mail(STRANGER), name)
+    await walk(world, context, watch)
+    await watch.check()
+    await watch.check()
+    for folder in context.selected:
+        later = 2 if folder.name in ("F5", "INBOX") else 1
+        watch.rounds.turns[folder.id].compared = watch.rounds._clock() + later * FAR
+    watch.rounds.changed(folder_id(b"F5"))
+
+
+@pytest.mark.usefixtures("old")
+@pytest.mark.parametrize("dialect", [PLAIN, PLAIN.including("LIST-STATUS")], ids=["STATUS", "LIST"], indirect=True)
+@pytest.mark.parametrize("kept_open", [b"INBOX", b"F5"])
+async def test_an_old_mail_that_was_read_shows_in_the_next_question(  # noqa: PLR0917
+    world: PollerEnvironment,
+    context: AccountContext,
+    scripted: ScriptedMailbox,
+    watch: MailboxWatcher,
+    clock: Clock,
+    kept_open: bytes,
+) -> None:
+    """Also one that is marked as unread again, and one that is read while another one comes, so that as many are unread."""
+
+    async def seen() -> list[int]:
+        return sorted(row.uid for row in await world.rows(context.account) if r"\Seen" in row.flags)
+
+    async def after(uids: list[int]) -> bool:
+        await watch._session.examine(kept_open)
+        watch.rounds.turns[folder_id(b"F5")].compared = clock.now + 2 * FAR
+        return await seen() == uids
+
+    await watch._session.examine(kept_open)
+    scripted.flag([1, 2], add=[r"\Seen"], folder="F5")
+    assert await rounds_until(watch, clock, partial(after, [1, 2])) == 1
+    scripted.flag([1], remove=[r"\Seen"], folder="F5")
+    assert await rounds_until(watch, clock, partial(after, [2])) == 1
+    scripted.add(mail(STRANGER), "F5")
+    scripted.flag([1], add=[r"\Seen"], folder="F5")
+    assert await rounds_until(watch, clock, partial(after, [1, 2])) == 1
+
+
+@pytest.mark.usefixtures("old")
+@pytest.mark.parametrize("dialect", [PLAIN], indirect=True)
+async def test_new_mail_alone_makes_nobody_look_at_old_mail(
+    context: AccountContext, scripted: ScriptedMailbox, watch: MailboxWatcher, clock: Clock
+) -> None:
+    """As many more are unread as have come."""
+    await watch._session.examine(b"INBOX")
+    before = scripted.calls["UID SEARCH"]
+    for count in (5, 6):
+        scripted.add(mail(STRANGER), "F5")
+        assert await rounds_until(watch, clock, partial(noticed, context, "F5", count)) == 1
+        await watch._session.examine(b"INBOX")
+    assert scripted.calls["UID SEARCH"] == before
+
+
+@pytest.mark.usefixtures("old")
+@pytest.mark.parametrize("dialect", [PLAIN], indirect=True)
+async def test_an_old_mail_in_inbox_that_was_read_shows_when_it_is_told_or_has_its_turn(
+    world: PollerEnvironment, context: AccountContext, scripted: ScriptedMailbox, watch: MailboxWatcher, clock: Clock
+) -> None:
+    """Its flags are announced while it is idled on. Where they are not, they are found when the open folder is checked."""
+
+    async def read(count: int) -> bool:
+        return sum(r"\Seen" in row.flags for row in await world.rows(context.account)) == count
+
+    scripted.flag([1], add=[r"\Seen"], folder="INBOX")
+    await watch._session.examine(b"INBOX")
+    await watch._process(MailboxEvents(flags=True))
+    assert await read(1)
+    scripted.flag([2], add=[r"\Seen"], folder="INBOX")
+    watch.rounds.turns[folder_id(b"INBOX")].compared = clock.now
+    assert await rounds_until(watch, clock, partial(read, 2)) <= SLOW
+
+
+@pytest.mark.usefixtures("old")
+@pytest.mark.parametrize("dialect", [PLAIN], indirect=True)
+@pytest.mark.parametrize("lie", [Rewrite("UID SEARCH", pattern=rb"(SEARCH)[ 0-9]*", to=rb"\1"), Refuse("UID SEARCH")])
+async def test_what_is_unread_is_believed_of_no_search(  # noqa: PLR0917
+    world: PollerEnvironment,
+    context: AccountContext,
+    scripted: ScriptedMailbox,
+    watch: MailboxWatcher,
+    clock: Clock,
+    lie: ImapFault,
+) -> None:
+    """The flags themselves are asked for. A server that refuses to say has its mail watched all the same."""
+    scripted.faults.append(lie)
+    scripted.flag([1], add=[r"\Seen"], folder="F5")
+    scripted.add(mail(STRANGER), "F6")
+    await rounds_until(watch, clock, partial(noticed, context, "F6", 2))
+    assert {row.uid for row in await world.rows(context.account) if row.flags} <= {1}
 
 
 @pytest.mark.parametrize("dialect", [FULL.without("LIST-STATUS")], indirect=True)
