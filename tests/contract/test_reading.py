@@ -211,7 +211,7 @@ CONSOLE: Mapping[str, set[str]] = {
     "pending_sign_ins": {"offer", "take"},
     "teams": {"owners"},
     "undoing": {"deleted", "restore"},
-    "users": {"get", "get_all"},
+    "users": {"active", "get", "get_all"},
     "withdrawals": {"kinds"},
     "withdrawing": {"keep_private", "share_again"},
 }
