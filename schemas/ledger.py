@@ -133,6 +133,8 @@ MISSING = "missing"
 TRIED_AGAIN = (WITHHELD, UNREADABLE, "refused")
 """Reasons of skipped rows that a resync tries again, and the comparison with the mailbox now and then."""
 UNFINISHED = (RowState.PLANNED, RowState.PUBLISHED)
+LEFT_OUT = (RowState.SKIPPED, RowState.QUARANTINED, RowState.GONE)
+"""Final states of copies that are on no record, and that no new record brings in."""
 FINAL = (RowState.ATTACHED, RowState.UNMATCHED, RowState.SKIPPED, RowState.QUARANTINED, RowState.GONE)
 
 

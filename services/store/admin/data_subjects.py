@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from schemas.emails import Link
-from schemas.ledger import Row
+from schemas.ledger import LEFT_OUT, UNFINISHED, Row, RowState
 from schemas.records import RecordRef
 from services.store.core.collections import Collections
 from services.store.core.documents import Doc, decode
@@ -81,14 +81,23 @@ class DataSubjects:
 
     async def unread(self, address: str) -> AsyncIterator[Row]:
         """Iterate over the copies that have only a row, with the address's hash."""
-        query: Doc = {"marks": {"$in": self.hashes_of(address)}, "email": {"$exists": False}}
-        async for document in self._rows.find(query):
+        named: Doc = {"marks": {"$in": self.hashes_of(address)}, "email": {"$exists": False}}
+        # One part for each index of rows without an email: "marks", "left_out" and "waiting".
+        parts: list[Doc] = [
+            {"state": RowState.UNMATCHED.value},
+            {"state": {"$in": [state.value for state in LEFT_OUT]}},
+            {"state": {"$in": [state.value for state in UNFINISHED]}, "account": {"$gt": ""}},
+        ]
+        async for document in self._rows.find({"$or": [{**named, **part} for part in parts]}):
             yield row_of(document)
 
     async def dead_letters(self, address: str) -> list[DeadLetter]:
-        """Return the dead letters about mail that names the address, with their bodies."""
+        """Return the dead letters about mail that names the address, with their bodies. Reads all dead letters.
+
+        Nothing is known of mail that could not be read but its text.
+        """
         needle = address.encode()
-        query: Doc = {"marks": {"$in": self.hashes_of(address)}, "state": "quarantined"}
+        query: Doc = {"marks": {"$in": self.hashes_of(address)}, "state": RowState.QUARANTINED.value}
         rows = {found["_id"] async for found in self._rows.find(query, {"_id": 1})}
         return [
             decode(DeadLetter, document)

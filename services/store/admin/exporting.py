@@ -10,9 +10,10 @@ from schemas.ledger import Row
 from schemas.mail import Content, Role
 from schemas.records import Record
 from services.store.access.users import Users
-from services.store.admin.data_subjects import DataSubjects, Mentioned
+from services.store.admin.data_subjects import AT_ONCE, DataSubjects, Mentioned
 from services.store.admin.exported import Dossier, ExportedCopy, ExportedEmail, ExportedRecord
 from services.store.core.audit import Audit, AuditEntry
+from services.store.core.bulk import batched
 from services.store.crm.record_addresses import RecordAddresses
 from services.store.crm.records import Records
 from services.store.ledger.folders import Folders
@@ -58,20 +59,19 @@ class Exporting:
     async def export(self, address: str, *, by: str) -> Dossier:
         """Return everything stored about a normal address but the contents of its emails, and record that in the audit log."""
         by = (await self._users.administrator(by)).email
-        accounts = {account.id: account for account in await self._accounts.get_all()}
-        names = await self._folders.names(accounts)
         emails = [
             email
             async for part in self._data_subjects.mentions(address)
-            for email in await self._exported(part, address, accounts, names)
+            for email in await self._exported(part, address)
         ]
         emails += [_deleted(one, address) async for one in self._deleted.mentioning(address)]
         unread = [
-            _copy(row, accounts, names, size=row.size)
-            async for row in self._data_subjects.unread(address)
-            if row.account in accounts
+            copy
+            async for rows in batched(self._data_subjects.unread(address), AT_ONCE)
+            for copy in await self._unread(rows)
         ]
-        own = [account for account in accounts.values() if address in {*account.holders, *account.own_addresses}]
+        concerned = await self._accounts.concerning(address)
+        own = [account for account in concerned if address in {*account.holders, *account.own_addresses}]
         dossier = Dossier(
             address=address,
             records=await self._of_records(address),
@@ -107,16 +107,20 @@ class Exporting:
             copies = kept.copies
         return await self._raw.shown(copies, content)
 
-    async def _exported(
-        self,
-        mentioned: Iterable[Mentioned],
-        address: str,
-        accounts: dict[str, Account],
-        names: dict[tuple[str, str], str],
-    ) -> list[ExportedEmail]:
+    async def _places(self, rows: Iterable[Row | LiveRow]) -> tuple[dict[str, Account], dict[tuple[str, str], str]]:
+        """Return the accounts of rows, and the names of their folders."""
+        accounts = await self._accounts.of_ids(row.account for row in rows)
+        return accounts, await self._folders.names(accounts)
+
+    async def _unread(self, rows: Iterable[Row]) -> list[ExportedCopy]:
+        accounts, names = await self._places(rows)
+        return [_copy(row, accounts, names, size=row.size) for row in rows if row.account in accounts]
+
+    async def _exported(self, mentioned: Iterable[Mentioned], address: str) -> list[ExportedEmail]:
         keys = {email.key: email for email in mentioned}
         contents = await self._emails.contents(keys)
         copies = await self._ledger.copies(keys)
+        accounts, names = await self._places(row for rows in copies.values() for row in rows)
         found = []
         for key, content in contents.items():
             held = [row for row in copies.get(key, ()) if row.account in accounts]

@@ -10,7 +10,7 @@ from pymongo.errors import OperationFailure
 
 from schemas.accounts import AccountState
 from schemas.errors import LayoutError
-from schemas.ledger import DELETED_IN_CRM, HEADER_UNCLEAR, UNFINISHED, RowState
+from schemas.ledger import DELETED_IN_CRM, HEADER_UNCLEAR, LEFT_OUT, UNFINISHED, RowState
 from services.store.core.collections import Collections
 from services.store.core.documents import Documents
 
@@ -64,6 +64,15 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                 _index("relink", "relink", "account", partialFilterExpression={"relink": True}),
                 _index("unclear", "marks", partialFilterExpression={"reason": HEADER_UNCLEAR}),
                 _index("deleted", "marks", partialFilterExpression={"reason": DELETED_IN_CRM}),
+                # With "marks" and "waiting", finds all rows without an email that name an address, for the person who has it.
+                _index(
+                    "left_out",
+                    "marks",
+                    partialFilterExpression={
+                        "state": {"$in": [state.value for state in LEFT_OUT]},
+                        "marks": {"$exists": True},
+                    },
+                ),
                 # Few rows have a Bcc, and the others are not in this index.
                 _index("bcc", "bcc", partialFilterExpression={"bcc": {"$exists": True}}),
             ],
@@ -103,7 +112,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
                 _index("record", "record.kind", "record.id"),
             ],
         ),
-        (c.erasures, [_index("record", "record.kind", "record.id")]),
+        (c.erasures, [_index("record", "record.kind", "record.id"), _index("mark", "mark")]),
         (
             c.accounts,
             [
@@ -150,7 +159,7 @@ def indexes(c: Collections) -> list[tuple[Documents, list[IndexModel]]]:
         (c.pending_work, [_index("at", "at")]),
         (c.singleton_leases, [_index("until", "until", expireAfterSeconds=_DAY_S)]),
         (c.dead_letters, [_index("at", "-at"), _index("account", "account"), _index("row", "row", sparse=True)]),
-        (c.audit, [_index("at", "-at"), _index("subject", "subject", "-at")]),
+        (c.audit, [_index("at", "-at"), _index("subject", "subject", "-at"), _index("by", "by", "-at")]),
         (
             c.blob_files,
             [

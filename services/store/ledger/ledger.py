@@ -173,7 +173,7 @@ class Ledger:
     async def _copies(self, query: Doc) -> dict[str, list[LiveRow]]:
         copies: dict[str, list[LiveRow]] = {}
         attached = {**query, "state": RowState.ATTACHED.value}
-        async for document in self._ledger.find(attached, _LIVE_FIELDS).sort("_id", 1):
+        async for document in self._ledger.find(attached, _LIVE_FIELDS).hint("email").sort("_id", 1):
             row = LiveRow.model_validate({**document, "id": document["_id"]})
             copies.setdefault(row.email, []).append(row)
         return copies

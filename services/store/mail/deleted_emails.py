@@ -183,7 +183,7 @@ class DeletedEmails:
 
     async def mentioning(self, address: str) -> AsyncIterator[KeptEmail]:
         """Iterate over those that name an address, or were on a record because of it."""
-        async for found in self._deleted.find({"addresses": address}).sort("_id"):
+        async for found in self._deleted.find({"addresses": address}).hint("address").sort("_id"):
             yield _kept(found)
 
     async def get(self, key: str) -> KeptEmail | None:

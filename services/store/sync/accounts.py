@@ -134,6 +134,10 @@ class Accounts:
         """Return the accounts of a user, shared ones included, sorted by address."""
         return await self._sorted({"$or": [{"owner": user}, {"members": user}]})
 
+    async def concerning(self, address: str) -> list[Account]:
+        """Return the accounts of a user, and those that name an address as their own, proven or not, sorted by address."""
+        return await self._sorted({"$or": [{name: address} for name in ("owner", "members", "address", "aliases")]})
+
     async def _sorted(self, query: dict[str, Any]) -> list[Account]:
         found = self._accounts.find(query).sort([("address", 1), ("_id", 1)])
         return [decode(Account, document) async for document in found]
