@@ -114,7 +114,7 @@ def make_console(
         mails = SignInMails(store, signer, post, settings=settings, templates=templates, registry=registry, log=log)
 
     async def snapshot() -> Overview:
-        return await overview.read_overview(store, settings, await broker.bus() if broker else None)
+        return await overview.read_overview_and_queues(store, settings, await broker.bus() if broker else None)
 
     return Console(
         settings=settings,

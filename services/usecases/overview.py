@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -48,6 +48,8 @@ class Overview:
     """Ids of secrets that are needed and that this process does not have, if it has any."""
     has_broker: bool = True
     """Whether this process knows the broker's URL."""
+    oldest_queued: datetime | None = None
+    """When the oldest mail that is in a queue was noticed, for callers that asked for it (``read_overview_and_queues``)."""
 
     @property
     def stages(self) -> dict[str, int]:
@@ -83,6 +85,18 @@ async def read_overview(store: Store, settings: OverviewSettings, bus: Bus | Non
     )
     has_broker = bool(settings.rabbitmq_url.get_secret_value())
     return Overview(accounts, queues, dead_letters, pollers, alarms, missing_secrets, has_broker)
+
+
+async def read_overview_and_queues(store: Store, settings: OverviewSettings, bus: Bus | None) -> Overview:
+    """Return the present state of the system with the age of what is in the queues."""
+    overview, oldest = await asyncio.gather(read_overview(store, settings, bus), oldest_queued(store))
+    return replace(overview, oldest_queued=oldest)
+
+
+async def oldest_queued(store: Store) -> datetime | None:
+    """Return when the oldest mail that is in a queue was noticed. RabbitMQ does not say how old messages of a quorum queue are."""
+    waiting = await store.backlog.waiting()
+    return min((group.oldest for (_, state), group in waiting.items() if state is RowState.PUBLISHED), default=None)
 
 
 async def _alarms(settings: OverviewSettings) -> Sequence[str]:

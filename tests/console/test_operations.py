@@ -18,6 +18,7 @@ from services.console.web.costly_answer import CostlyAnswer
 from services.store import DeadLetter, NewRecord
 from services.store.core.documents import now
 from services.store.ledger.ledger_rows import row_document
+from services.usecases.stages import BOUNDS
 from tests.console.fixtures import ANN, BOB, EVE, Office, text_of
 from tests.factories import row
 
@@ -103,7 +104,8 @@ async def test_the_overview(office_with_broker: Office) -> None:
     assert rows.index(BOB) < rows.index(EVE) < rows.index(ANN)
     assert "did not accept the user name and password" in text
     assert "parser 0" in text
-    assert QUEUE in text
+    assert f"{QUEUE} 0 {BOUNDS[QUEUE].messages:,} " in text
+    assert "The oldest mail in these queues was noticed 2 h ago." in text
 
 
 async def test_costly_answers_are_cached() -> None:

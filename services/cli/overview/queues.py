@@ -5,12 +5,12 @@ from __future__ import annotations
 import typer
 from rich.text import Text
 
-from schemas.ledger import RowState
 from services.amqp import ManagementError, QueueDepth, QueueRates, queue_rates
 from services.cli.results import status as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, print_json, say, table
 from services.cli.terminal.session import command, open_session
+from services.usecases.overview import oldest_queued
 from services.usecases.stages import BOUNDS, is_waiting_queue
 from services.wording import age
 
@@ -34,7 +34,7 @@ async def queues(as_json: Json = False) -> None:
             speeds, trouble = await queue_rates(session.settings), None
         except ManagementError as error:
             speeds, trouble = {}, str(error)
-        waiting = await session.store.backlog.waiting()
+        oldest = await oldest_queued(session.store)
     if as_json:
         print_json(
             [_result(name, depth, speeds.get(name), known=not trouble) for name, depth in sorted(depths.items())]
@@ -46,8 +46,8 @@ async def queues(as_json: Json = False) -> None:
         if depth.ready or not is_waiting_queue(name)
     ]
     table(None, ("queue", "ready", "of", "in progress", "consumers", "in/s", "out/s", "done/s"), rows)
-    if under_way := [group.oldest for (_, state), group in waiting.items() if state is RowState.PUBLISHED]:
-        say(f"The oldest mail in these queues was noticed {age(min(under_way))} ago.")
+    if oldest is not None:
+        say(f"The oldest mail in these queues was noticed {age(oldest)} ago.")
     if trouble:
         say(f"Rates are unavailable: {trouble}.", style="dim")
 

@@ -15,7 +15,7 @@ from services.console.web.request_context import RequestContext
 from services.mailbox import advice
 from services.store import AccountStatus
 from services.usecases import overview as usecase
-from services.usecases.stages import is_waiting_queue
+from services.usecases.stages import BOUNDS, is_waiting_queue
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -54,7 +54,9 @@ async def overview(context: RequestContext) -> Response:
         rows=rows,
         left_out={state: usecase.FINAL_LABELS[state] for state in (RowState.SKIPPED, RowState.QUARANTINED)},
         queues=[
-            (name, depth, is_waiting_queue(name)) for name, depth in queues if depth.ready or not is_waiting_queue(name)
+            (name, depth, is_waiting_queue(name), BOUNDS[name])
+            for name, depth in queues
+            if depth.ready or not is_waiting_queue(name)
         ],
         speeds=speeds,
         broker=console.broker is not None,
