@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -25,7 +27,7 @@ from testbed.samples.company import CONTACTS, USERS
 from tests.deploy.docker import ROOT, docker
 
 pytestmark = [pytest.mark.servers, pytest.mark.containers, pytest.mark.timeout(900)]
-FOLDER = ROOT / "deploy" / "compose"
+FOLDER, DOCUMENT = ROOT / "deploy" / "compose", ROOT / "docs" / "deployment.md"
 ANNA, HALVORSEN = USERS[0], CONTACTS[0]
 PARSER_QUEUES = {route.queue for route in routes_to("parser")}
 KINDS = ("container", "volume", "network")
@@ -62,6 +64,25 @@ class Project:
             logs = self.compose("logs", "--no-color", "--tail", "15", check=False)
             raise AssertionError(f"docker compose {arguments[0]}: {done.stderr[-2000:]}\n{logs[-6000:]}")
         return done.stdout
+
+    def typed(self, words: str, folder: Path, **known: str) -> str:
+        """Type the command of ``docs/deployment.md`` that has some words into a shell, with what stands for a name replaced."""
+        commands = re.findall(r"`(docker compose [^`]+)`", DOCUMENT.read_text(encoding="utf-8"))
+        (command,) = [one for one in commands if words in one]
+        for name, value in known.items():
+            command = re.sub(rf"\b{name}\b", value, command)
+        files = {"COMPOSE_FILE": str(FOLDER / "compose.yaml"), "COMPOSE_ENV_FILES": str(FOLDER / "demo.env")}
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=folder,
+            env={**os.environ, **self.environment, **files},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout[-2000:]} {done.stderr[-2000:]}"
+        return done.stdout + done.stderr
 
     def leadmail(self, *arguments: str) -> Any:
         """Run a ``leadmail`` command in a stage's container and return its JSON; None while the container is not up."""
@@ -119,7 +140,7 @@ def project(image: str, demo_image: str, tmp_path: Path) -> Iterator[Project]:
     made.compose("down", "--volumes", "--remove-orphans", "--timeout", "1", check=False)
 
 
-def test_the_whole_system(project: Project) -> None:
+def test_the_whole_system(project: Project, tmp_path: Path) -> None:
     """One command brings it up; mailboxes are synchronised; it scales; a crashed stage comes back; nothing is left of it."""
     # when: it is started
     project.compose("up", "--detach", "--no-build")
@@ -141,8 +162,20 @@ def test_the_whole_system(project: Project) -> None:
     (page,) = project.leadmail("emails", HALVORSEN.addresses[0], "--viewer", ANNA.addresses[0])
     assert page["emails"]
 
+    # when: contacts are imported from a file, and what is stored about an address is exported into one
+    (tmp_path / "contacts.csv").write_text("email,First Name\nnew@imported.example,Noa\n", encoding="utf-8")
+    said = project.typed("contact import", tmp_path)
+    project.typed("privacy export", tmp_path, ADDRESS=HALVORSEN.addresses[0], ADMIN=ANNA.addresses[0])
+
+    # then: they are there, and the file is a whole archive
+    assert "added" in said, said
+    assert "Noa" in {one["name"] for one in project.leadmail("contact", "list")}
+    with zipfile.ZipFile(tmp_path / "export.zip") as archive:
+        assert archive.testzip() is None
+        assert json.loads(archive.read("about.json"))["emails"]
+
     # when: there are three parsers
-    project.compose("up", "--detach", "--no-build", "--no-recreate", "--no-deps", "--scale", "parser=3", "parser")
+    project.typed("--scale parser=3", tmp_path)
 
     # then: each takes its share
     def three() -> bool:
