@@ -51,7 +51,8 @@ async def fill(office: Office, of: str) -> dict[tuple[str, RowState, str | None]
             doubt = {"doubt": "unreadable", "retry_at": now() + LATER} if state == "planned" and number < 2 else {}
             short = {"short": 10} if state == "attached" and number < 1 else {}
             document = row_document(row(account, uid, state, folder=folder, reason=reason))
-            documents.append({**document, **doubt, **short})
+            email = {"email": f"v1-{uid:040x}"} if state == "attached" else {}
+            documents.append({**document, **doubt, **short, **email})
     await database["ledger"].insert_many(documents)
     compared = {"selected": True, "checked_at": now() - LATER}
     for folder, expected, found in ((INBOX, 38, 38), (SENT, 13, 13)):
