@@ -57,6 +57,12 @@ class Overview:
         return {"poller": self.pollers, **({} if self.queues is None else replicas(self.queues))}
 
     @property
+    def stopped(self) -> str:
+        """Which stages nobody runs, in words; empty if all run. Then "nothing is unfinished" means nothing."""
+        stopped = [stage for stage, count in self.stages.items() if not count]
+        return f"no {' and no '.join(stopped)} is running: mail waits" if stopped else ""
+
+    @property
     def oldest(self) -> datetime | None:
         """When the oldest copy without a final state was noticed, of active accounts: those of others wait for their owners."""
         active = (one for one in self.accounts if one.account.state is AccountState.ACTIVE)

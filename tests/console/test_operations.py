@@ -104,6 +104,7 @@ async def test_the_overview(office_with_broker: Office) -> None:
     assert rows.index(BOB) < rows.index(EVE) < rows.index(ANN)
     assert "did not accept the user name and password" in text
     assert "parser 0" in text
+    assert "No poller and no parser and no matcher and no notifier is running: mail waits." in text
     assert 'class="number bad">0<' in page, "a queue without a consumer"
     assert f"{QUEUE} 0 {BOUNDS[QUEUE].messages:,} " in text
     assert "The oldest mail in these queues was noticed 2 h ago." in text

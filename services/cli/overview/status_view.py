@@ -58,8 +58,8 @@ def _head(overview: Overview) -> Text:
         else f"the oldest unfinished copy is {age(overview.oldest)} old"
     )
     head = Text(oldest, style="bold")
-    if stopped := [stage for stage, count in overview.stages.items() if not count]:
-        head = Text(f"no {' and no '.join(stopped)} is running: mail waits\n", style="bold red") + head
+    if overview.stopped:
+        head = Text(f"{overview.stopped}\n", style="bold red") + head
     if overview.dead_letters:
         head.append(f"   {plural(overview.dead_letters, 'dead letter')}: see `leadmail dead-letters list`", style="red")
     if overview.missing_secrets:
