@@ -125,6 +125,25 @@ async def test_an_own_mailbox_becomes_shared(office: Office, servers: LocalServe
     assert (refused.status_code, "is the address of a user" in text_of(refused.text)) == (422, True)
 
 
+async def test_a_shared_mailbox_becomes_an_own_one(office: Office, servers: LocalServers, box: Any) -> None:
+    """A member makes it one user's alone; the others find no page any more. Who may not change members may not do this either."""
+    browser, path = await connected(office, servers, box, by=BOB, members=EVE)
+    here, store = f"{path}/members", office.console.store
+    assert "Make it mine alone" in text_of(await browser.shows(here))
+    zoe = await office.signed_in(ZOE)
+    assert (await zoe.post(here, page="/mailboxes", do="own", member=ZOE)).status_code == 404
+    refused = await browser.post(here, page=here, do="own", member="nobody@firm.example")
+    assert (refused.status_code, "no active user" in text_of(refused.text)) == (422, True)
+    left = await browser.post(here, page=here, do="own", member=EVE)
+    assert left.headers["location"] == "/mailboxes?flash=members"
+    assert (await browser.get(path)).status_code == 404
+    eve = await office.signed_in(EVE)
+    assert "It is yours alone" in text_of(await eve.shows(here))
+    assert "alone</button>" not in await eve.shows(here)
+    account = await store.accounts.find(box.address)
+    assert (account.owner, account.members) == (EVE, ())
+
+
 async def test_what_a_team_keeps_private_elsewhere(office: Office, servers: LocalServers, box: Any) -> None:
     """It says nothing of a member's own copy: what the former owner kept private goes along, mail that the team lacks, too."""
     browser, path = await connected(office, servers, box, by=ANN, members=BOB)

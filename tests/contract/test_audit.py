@@ -78,6 +78,7 @@ def test_every_privileged_action_is_logged() -> None:
         "account.disconnect",
         "account.folders",
         "account.members",
+        "account.own",
         "account.purge",
         "account.resync",
         "account.share",

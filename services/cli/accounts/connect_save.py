@@ -11,6 +11,7 @@ from services.mailbox.connection import OAuth2Credentials
 from services.usecases import company_domains
 from services.usecases.company_domains import ProposedDomain
 from services.usecases.connecting.displacing import is_taken
+from services.usecases.connecting.former_members import former_members
 from services.usecases.connecting.saving import NewAccount
 
 
@@ -19,7 +20,7 @@ def save(new: NewAccount, *, as_json: bool) -> None:
     _report(*do(_save(new)), as_json=as_json)
 
 
-async def _save(new: NewAccount) -> tuple[Account, list[ProposedDomain]]:
+async def _save(new: NewAccount) -> tuple[Account, str, list[ProposedDomain]]:
     async with open_session(setup=True) as session:
         tokens = new.credentials if isinstance(new.credentials, OAuth2Credentials) else None
         if tokens is not None and await is_taken(new.address, new.owner, session.store):
@@ -29,11 +30,12 @@ async def _save(new: NewAccount) -> tuple[Account, list[ProposedDomain]]:
                 else "see `leadmail account show"
             )
             fail(f"{new.address} is already connected: {what} {new.address}`")
+        left_out = await former_members(new.members, new.address, session.store)
         account = await session.saver.save(new)
-        return account, await company_domains.proposed_by(session.store, account.own_addresses)
+        return account, left_out, await company_domains.proposed_by(session.store, account.own_addresses)
 
 
-def _report(account: Account, proposed: list[ProposedDomain], *, as_json: bool) -> None:
+def _report(account: Account, left_out: str, proposed: list[ProposedDomain], *, as_json: bool) -> None:
     if as_json:
         print_json(results.AccountResult.of(account))
         return
@@ -44,6 +46,8 @@ def _report(account: Account, proposed: list[ProposedDomain], *, as_json: bool) 
             f"{', '.join(account.unproven)}: {wording.NOT_PROVEN}. See `leadmail account aliases {account.address}`.",
             style="yellow",
         )
+    if left_out:
+        say(f"{left_out}.", style="yellow")
     who = "Each member" if account.shared else account.owner
     say(f"Its existing mail is being imported. {who} gets a confirmation when that is done.")
     for one in proposed:

@@ -10,7 +10,7 @@ from services import wording
 from services.console.pages.mailboxes import own_account
 from services.console.web.forms import PageError
 from services.console.web.request_context import RequestContext
-from services.store import NotAllowedError, NotFoundError
+from services.store import ChangedMeanwhileError, NotAllowedError, NotFoundError
 from services.usecases import membership
 
 
@@ -31,13 +31,19 @@ def _members(context: RequestContext, account: Account, wrong: PageError | None 
 
 
 async def change_members(context: RequestContext) -> Response:
-    """Add members, or remove one. The first that the owner adds makes their mailbox a shared one."""
+    """Add members, remove one, or make it one's own. The first that the owner adds makes their mailbox a shared one."""
     account = await _changeable(context)
     try:
         joining = [normal_address(one) for one in context.form.text("more").replace(",", " ").replace(";", " ").split()]
         leaving = context.form.values("member") if context.form.text("do") == "remove" else []
-        account = await membership.change(account, add=joining, remove=leaving, store=context.store, by=context.user)
-    except (InvalidAddressError, NotFoundError, NotAllowedError) as error:
+        if context.form.text("do") == "own":
+            owner = context.form.text("member")
+            account = await membership.own(account, owner, store=context.store, by=context.user)
+        else:
+            account = await membership.change(
+                account, add=joining, remove=leaving, store=context.store, by=context.user
+            )
+    except (InvalidAddressError, NotFoundError, NotAllowedError, ChangedMeanwhileError) as error:
         return _members(context, account, PageError(422, wording.sentence(str(error))))
     stays = membership.may_change(account, context.user)
     return context.redirect(f"/mailboxes/{account.id}/members" if stays else "/mailboxes", "members")

@@ -25,6 +25,10 @@ from services.store.mail.emails import Emails
 from services.store.mail.raw_forms import RawCopy, RawForms
 from services.store.sync.accounts import Accounts
 
+_OF_TEAMS = {"account.add", "account.members", "account.share", "account.own"}
+"""Entries of the audit log that name members."""
+_PEOPLE = ("before", "after", "members")
+
 
 class Exporting:
     """Exports for an administrator, without applying the sharing rule. For anyone else it raises NotAllowedError or NotFoundError."""
@@ -75,7 +79,7 @@ class Exporting:
         dossier = Dossier(
             address=address,
             records=await self._of_records(address),
-            accounts=[_account(account) for account in own],
+            accounts=[_account(account, address) for account in own],
             emails=emails,
             unread=unread,
             dead_letters=await self._data_subjects.dead_letters(address),
@@ -164,7 +168,27 @@ class Exporting:
 
     async def _entries(self, address: str, own: Iterable[Account]) -> list[AuditEntry]:
         subjects = [*self._data_subjects.audit_names(address), f"user:{address}", *(f"account:{one.id}" for one in own)]
-        return await self._audit.about(by=address, subjects=subjects)
+        shared = {f"account:{one.id}" for one in own if one.shared}
+        found = [_of_person(entry, address) for entry in await self._audit.about(by=address, subjects=subjects)]
+        return [one for one in found if one.subject not in shared or one.by == address or _moves(one)]
+
+
+def _of_person(entry: AuditEntry, address: str) -> AuditEntry:
+    """Return an entry without the other members of a team: who they are is not about this person."""
+    if entry.action not in _OF_TEAMS:
+        return entry
+    details = {name: _only(value, address) if name in _PEOPLE else value for name, value in entry.details.items()}
+    return entry.model_copy(update={"details": details})
+
+
+def _only(value: Any, address: str) -> list[str]:
+    return [one for one in ([value] if isinstance(value, str) else value) if one == address]
+
+
+def _moves(entry: AuditEntry) -> bool:
+    """Whether an entry, as ``_of_person`` returns it, says that the person became or ceased to be a holder."""
+    before, after, members = (entry.details.get(name) for name in _PEOPLE)
+    return entry.action in _OF_TEAMS and (before != after or bool(members))
 
 
 def _copy(
@@ -194,7 +218,9 @@ def _deleted(kept: KeptEmail, address: str) -> ExportedEmail:
     )
 
 
-def _account(account: Account) -> dict[str, Any]:
+def _account(account: Account, address: str) -> dict[str, Any]:
     shown = account.model_dump(mode="json", exclude={"credentials"})
     names = ("id", "owner", "address", "aliases", "proofs", "state", "sharing", "created_at")
+    for proof in shown["proofs"] if account.shared else ():
+        proof["by"] = proof["by"] if proof["by"] == address else ""  # else another member's, who is not its subject
     return {name: shown[name] for name in names} | {"unproven": list(account.unproven)}

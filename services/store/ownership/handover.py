@@ -51,7 +51,7 @@ class Handover:
         owner: str,
         members: Collection[str] = (),
         *,
-        action: Literal["account.transfer", "account.share"],
+        action: Literal["account.transfer", "account.share", "account.own"],
         by: str,
     ) -> None:
         """Give an account to another owner. What hangs on its owner (own copies, threads) is the matcher's to work out again.
@@ -59,13 +59,13 @@ class Handover:
         Args:
             account: the account.
             owner: a user, or the account's team.
-            members: the users of the team.
+            members: the users of the team that it belongs to from now on.
             action: the entry in the audit log.
             by: who does it.
 
         Raises:
             NotFoundError: one of the new holders is no active user.
-            ChangedMeanwhileError: the account has got another owner in the meantime.
+            ChangedMeanwhileError: the account has got another owner, or other members, in the meantime.
         """
         parts = [part async for part in self._ledger.attached_emails(account_range(account.id), batch=_AT_ONCE)]
         kept = await self._withdrawals.targets(account.owner)
@@ -88,7 +88,8 @@ class Handover:
         handed: Doc = {"owner": owner, "members": sorted(members), "aliases": aliases, "proofs": plain(proofs)}
         handed["relink"] = now()
         subject = f"account:{account.id}"
-        change: Doc = {"before": account.owner, "after": sorted(members) or owner}
+        change: Doc = {"before": list(account.members) if account.shared else account.owner}
+        change["after"] = sorted(members) or owner
 
         async def write(session: MongoSession) -> None:
             await self._colleagues.require_active(members or [owner], session)
@@ -96,11 +97,12 @@ class Handover:
                 account.holders, session
             )  # what they keep private at this moment comes before or after
             same: Doc = {"_id": account.id, "owner": account.owner}
+            same |= {"members": list(account.members)} if account.shared else {}
             if not (
                 await self._c.accounts.update_one(same, {"$set": handed, **CHANGED}, session=session)
             ).matched_count:
                 raise ChangedMeanwhileError(
-                    f"{account.address} has got another owner meanwhile: look at it and try again"
+                    f"{account.address} has got another owner or other members meanwhile: look at it and try again"
                 )
             await self._withdrawals.hand_over(account.owner, owner, session=session)  # what was kept private meanwhile
             await self._audit.add(action, by=by, subject=subject, session=session, **change)

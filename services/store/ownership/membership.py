@@ -1,4 +1,4 @@
-"""Mailboxes of a team: a user's mailbox is shared, and members change.
+"""Mailboxes of a team: a user's mailbox is shared, a shared one becomes a user's own, and members change.
 
 Links name the team, so that a change of members rewrites none: readers ask for the members at each request.
 """
@@ -57,9 +57,35 @@ class Membership:
         if await self._c.users.find_one({"_id": found.address}, {"_id": 1}) is not None:
             raise NotAllowedError(f"{found.address} is the address of a user: a user's own mailbox cannot be shared")
         await self._handover.hand_over(found, team_of(account), members, action="account.share", by=by)
-        if found.reason == OWNER_DISABLED:
-            await self._accounts.set_state(account, AccountState.ACTIVE, by=by)
-        return await self._accounts.get(account)
+        return await self._resumed(found, by=by)
+
+    async def own(self, account: str, user: str, *, by: str, as_member: bool = False) -> Account:
+        """Make a shared mailbox one user's own. What its team kept private stays private, and is the user's from then on.
+
+        Args:
+            account: the shared mailbox.
+            user: whose it is from now on; need not be a member.
+            by: who does it.
+            as_member: whether that is theirs to do as a member only: then they have to be one.
+
+        Raises:
+            NotFoundError: there is no such connected shared mailbox, or no such active user.
+            NotAllowedError: ``by`` is no member any more.
+            ChangedMeanwhileError: its members have changed in the meantime.
+        """
+        found = await self._accounts.get(account)
+        if not found.shared or found.state is AccountState.DISCONNECTED:
+            raise NotFoundError(f"there is no shared mailbox {account}")
+        if as_member and by not in found.members:
+            raise NotAllowedError("only its members may do this")
+        await self._handover.hand_over(found, user, action="account.own", by=by)
+        return await self._resumed(found, by=by)
+
+    async def _resumed(self, before: Account, *, by: str) -> Account:
+        """Return an account after it was handed over. It goes on if it was paused with its former owner or members."""
+        if before.reason == OWNER_DISABLED:
+            await self._accounts.set_state(before.id, AccountState.ACTIVE, by=by)
+        return await self._accounts.get(before.id)
 
     async def change(
         self,

@@ -15,6 +15,7 @@ from services.mailbox.oauth.sign_in_services import SignInServices
 from services.runtime.tasks import cancel_and_wait
 from services.store import OPERATOR, AlreadyExistsError, StoreError
 from services.usecases.connecting import mailbox_sign_in
+from services.usecases.connecting.former_members import former_members
 from services.usecases.connecting.login import check_login
 from services.usecases.connecting.login_limit import TooManyAttemptsError, count_login_attempt, forget_login_attempt
 from services.usecases.connecting.saving import AccountSaver, NewAccount
@@ -75,16 +76,17 @@ class Importer:
 
         try:
             plan = await RowChecks(self.saver, self.services).plan(row, company)
-            if plan is None:
-                return became(ImportState.ALREADY)
+            if isinstance(plan, str):
+                return became(ImportState.ALREADY, plan)
+            left_out = await former_members(plan.members, plan.address, self.saver.store)
             if dry_run:
-                return became(ImportState.READY)
+                return became(ImportState.READY, left_out)
             await self.saver.save(await self._counted(plan, row))
         except AlreadyExistsError:
             return became(ImportState.ALREADY, "it was connected meanwhile")
         except (RowError, StoreError, MailServerError, InvalidAddressError, TooManyAttemptsError) as error:
             return became(ImportState.FAILED, str(error))
-        return became(ImportState.CONNECTED)
+        return became(ImportState.CONNECTED, left_out)
 
     async def _counted(self, plan: Plan, row: MailboxRow) -> NewAccount:
         """Log in as ``_log_in`` does. Logins that fail count for an administrator as if each was typed by hand.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from schemas.accounts import ServerAddress
+from schemas.accounts import Account, ServerAddress
 from schemas.addresses import normal_address
 from schemas.errors import LeadmailError
 from schemas.sharing import CompanyPolicy, Mode, SharingPolicy
@@ -52,8 +52,8 @@ class RowChecks:
     saver: AccountSaver
     services: SignInServices
 
-    async def plan(self, row: MailboxRow, company: CompanyPolicy) -> Plan | None:
-        """Return what a row says, checked; None if its mailbox is connected.
+    async def plan(self, row: MailboxRow, company: CompanyPolicy) -> Plan | str:
+        """Return what a row says, checked. If its mailbox is connected, return in what it differs from the row; empty for in nothing.
 
         Raises:
             RowError, StoreError, InvalidAddressError: it cannot be connected.
@@ -66,7 +66,7 @@ class RowChecks:
         owner, members = ("", tuple(users)) if row.members else (next(iter(users)), ())
         holder = await store.accounts.connected(address)
         if holder is not None and (holder.shared if members else holder.owner == owner):
-            return None
+            return _differences(holder, members)
         if holder is not None:
             raise RowError("it is connected for another user")
         if members:
@@ -134,6 +134,16 @@ class RowChecks:
         if provider is not None and provider.sign_in in known:
             return provider.sign_in
         raise RowError(f"Leadmail does not open this service's mailboxes in its own name: {_choose(known)}")
+
+
+def _differences(account: Account, members: Iterable[str]) -> str:
+    """Say which members a connected shared mailbox lacks or has besides those of a row, and by which command it gets them."""
+    lacks, besides = sorted({*members} - {*account.members}), sorted({*account.members} - {*members})
+    if not members or not (lacks or besides):
+        return ""
+    options = " ".join([*(f"--add {one}" for one in lacks), *(f"--remove {one}" for one in besides)])
+    now = ", ".join(account.members) or "no one"
+    return f"its members stay {now}: `leadmail account members {account.address} {options}` changes them"
 
 
 def _policy(typed: str, company: CompanyPolicy) -> SharingPolicy:

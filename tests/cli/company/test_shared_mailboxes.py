@@ -111,6 +111,16 @@ def test_an_own_mailbox_becomes_shared(
         assert deployment.run(*command, "--add", by, "--by", by).code == 1
     assert "add a member first" in deployment.run(*command, "--remove", ANNA).errors
     assert deployment.ok(*command, "--add", LUC, "--by", ANNA).endswith(f"shared by {ANNA}, {LUC}.\n")
+    for words, why in (
+        (("--own", HELEN, "--by", HELEN), "only its members may do this"),
+        (("--own", "nobody@nw.example"), "there is no active user"),
+        (("--own", LUC, "--add", HELEN), "--own goes without"),
+    ):
+        refused = deployment.run(*command, *words)
+        assert (refused.code > 0, why in refused.errors) == (True, True), refused.errors
+    assert deployment.ok(*command, "--own", LUC, "--by", ANNA) == f"{box.address} is the mailbox of {LUC} alone.\n"
+    assert "is not shared" in deployment.run(*command, "--own", ANNA).errors
+    assert saved(deployment, box.address).holders == (LUC,)
 
 
 def test_a_login_to_a_users_own_mailbox_is_not_shared(
@@ -152,6 +162,36 @@ def test_a_table_of_shared_mailboxes(
     assert saved(deployment, sales.address).members == (ANNA, LUC)
     assert saved(deployment, support.address).members == (HELEN, LUC)
     assert "2 already connected" in deployment.run("account", "import", str(table)).out
+    table.write_text(f"address,members\n{sales.address},{HELEN};{LUC}\n{support.address},{HELEN} {LUC}\n")
+    differs, same = deployment.run("account", "import", str(table), "--json").json()
+    command = f"leadmail account members {sales.address} --add {HELEN} --remove {ANNA}"
+    assert f"its members stay {ANNA}, {LUC}: `{command}`" in differs["reason"]
+    assert (differs["state"], same["state"], same["reason"]) == ("already connected", "already connected", "")
+    deployment.ok(*command.split()[1:])
+    assert saved(deployment, sales.address).members == (HELEN, LUC)
+
+
+def test_connected_again_with_fewer_members(
+    deployment: Deployment, servers: LocalServers, new_mail_user: Callable[..., MailUser], tmp_path: Path
+) -> None:
+    """Who is left out is named, with the command that adds them; so does a table, also in a dry run."""
+    box, table = new_mail_user("sales"), tmp_path / "mailboxes.csv"
+    left_out = f"{HELEN}, {LUC} were members before and are none any more"
+    command = f"leadmail account members {box.address} --add {HELEN} --add {LUC}"
+    add(deployment, servers, box, "--member", ANNA, "--member", LUC, "--member", HELEN)
+    deployment.ok("account", "remove", box.address, "--yes")
+    host = f"tls://{servers.imap.host}:{servers.imap.tls_port}"
+    table.write_text(f"address,members,password,host\n{box.address},{ANNA},{box.password},{host}\n")
+    (planned,) = deployment.run("account", "import", str(table), "--dry-run", "--json").json()
+    assert (planned["state"], left_out in planned["reason"]) == ("ready", True), planned
+    done = " ".join(add(deployment, servers, box, "--member", ANNA).out.split())
+    assert (left_out in done, command in done) == (True, True), done
+    deployment.ok("account", "remove", box.address, "--yes")
+    assert "any more" not in add(deployment, servers, box, "--member", ANNA).out, "they are forgotten by then"
+    deployment.ok(*command.split()[1:])
+    deployment.ok("account", "remove", box.address, "--yes")
+    (connected,) = deployment.run("account", "import", str(table), "--json").json()
+    assert (connected["state"], left_out in connected["reason"]) == ("connected", True), connected
 
 
 def test_nobody_but_the_operator_opens_one_in_our_name(

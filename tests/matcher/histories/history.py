@@ -133,10 +133,24 @@ class History(SecondThoughts):
         if not known or not known.connected or box in USERS or known.members or not members:
             return
         await self._settle()
-        self.paper.inherit(known.owner, f"{TEAM} of {box}")
-        known.owner, known.members = f"{TEAM} of {box}", set(members)
+        team = TEAM if box == SHARED else f"{TEAM} of {box}"  # the same one, if it was shared before
+        self.paper.inherit(known.owner, team)
+        known.owner, known.members = team, set(members)
         await self.store.membership.share(self.boxes[box], members, by="operator")
         self.happened["mailbox that becomes shared"] += 1
+        await self.check_no_page_shows_too_much()
+        await self._settle()
+
+    async def _unshare(self, box: str, user: str) -> None:
+        """Let a shared mailbox become a user's own one, who need not be a member."""
+        known = self.paper.mailboxes.get(box)
+        if not known or not known.connected or not known.members or not self._works(user):
+            return
+        await self._settle()
+        self.paper.inherit(known.owner, user)
+        known.owner, known.members = user, set()
+        await self.store.membership.own(self.boxes[box], user, by="operator")
+        self.happened["shared mailbox that becomes an own one"] += 1
         await self.check_no_page_shows_too_much()
         await self._settle()
 

@@ -157,6 +157,8 @@ def _with_team(rng: random.Random, steps: list[Step]) -> list[Step]:
     if rng.random() < 0.5:
         changes.append(("share", "ann@second.example", tuple(rng.sample(USERS[:3], 2))))
         changes.append(("members", "ann@second.example", *rng.sample(USERS[:3], 2)))
+    if rng.random() < 0.3:
+        changes += [("unshare", SHARED, rng.choice(USERS[:3])), ("share", SHARED, tuple(rng.sample(USERS[:3], 2)))]
     if rng.random() < 0.15:
         changes.append(("disconnect", SHARED))
     for change in changes:

@@ -32,6 +32,7 @@ HAPPENS = frozenset(
         *("keep private: email", "keep private: thread", "share again: email", "share again: thread"),
         "thread kept private that grows",
         *("shared mailbox", "member who joins", "member who leaves", "mailbox that becomes shared"),
+        "shared mailbox that becomes an own one",
         "kept private for a team",
         *("delete for everyone", "copy of deleted mail", "undo", "gone", "moved", "flagged", "flag removed"),
         *("disable", "enable", "disconnect on removal", "purge on removal", "transfer on removal"),

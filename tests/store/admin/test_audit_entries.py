@@ -197,6 +197,7 @@ CASES: list[tuple[str, str, Callable[[Office], Awaitable[None]], Change]] = [
         _nothing,
         lambda o: o.store.membership.share(o.sales.id, [o.ann.owner, BOB], by=o.ann.owner),
     ),
+    ("account.own", "accounts", _shared, lambda o: o.store.membership.own(o.sales.id, BOB, by=ROOT)),
     ("account.members", "accounts", _shared, lambda o: o.store.membership.change(o.sales.id, add=[BOB], by=ROOT)),
     ("account.members", "accounts", _shared_by_two, lambda o: o.store.user_lifecycle.remove(o.ann.owner, by=ROOT)),
     ("account.add", "accounts", _nothing, lambda o: o.store.accounts.add(account("n@corp.com", owner=BOB), by=BOB)),
