@@ -15,7 +15,7 @@ from testbed.chaos.world.network import Network, network
 from testbed.samples.model import rng
 from tests.conftest import files_in_memory
 
-SHAPE = Shape(mails=120, colleagues=3, seconds=15, live=0.2, rest=240, sweep=2)
+SHAPE = Shape(mails=120, colleagues=4, seconds=15, live=0.2, rest=240, sweep=2)
 FAULTS = (
     Fault(0.7, faults.KILL, "poller-1", 0.3),
     Fault(1.4, faults.CUT, "matcher-1~mongo", 0.5),
@@ -29,6 +29,7 @@ FAULTS = (
     Fault(5.4, faults.PRIMARY_KILL, "", 1),
     Fault(5.6, faults.LIE, "poller~imap", 1.5),
     Fault(6.0, owners.LOCKOUT, "ben", 0),
+    Fault(6.2, owners.MEMBERS, "", 0),
     Fault(6.4, token_faults.THROTTLED, "", 2),
     Fault(6.8, faults.BROKER_KILL, "", 0.5),
     Fault(7.5, faults.FREEZE, "poller-2", 4.5),
@@ -41,6 +42,7 @@ FAULTS = (
     Fault(10.9, faults.SECONDARY_KILL, "", 0.5),
     Fault(11.6, faults.CUT, "notifier~smtp", 0.5),
     Fault(12.2, faults.KILL, "notifier-1", 0.3),
+    Fault(12.4, owners.MEMBERS, "", 0),
     Fault(12.9, faults.BROKER_RESTART, "", 0.5),
     Fault(13.4, faults.LIE, "poller~imap", 1),
     Fault(14.3, faults.STALL, "mongo-1", 1),
@@ -62,14 +64,14 @@ async def net() -> AsyncIterator[Network]:
 @pytest.mark.servers
 @pytest.mark.timeout(600)
 async def test_nothing_is_lost_doubled_early_or_unfinished(net: Network, tmp_path: Path) -> None:
-    """Three backfills and live mail, with every kind of fault, end as the reference demands."""
+    """Four backfills, one of a shared mailbox, and live mail, with every kind of fault, end as the reference demands."""
     said: list[str] = []
     result = await run(
         net, seed=1, number=1, shape=SHAPE, folder=tmp_path / "logs", say=said.append, faults=list(FAULTS)
     )
     assert [f"{each.kind}: {each.what}" for each in result.findings] == [], "\n".join(said)
     happens = SHORT if net.identity is not None else SHORT - {*token_faults.TOKEN_FAULTS}
-    assert (result.accounts, set(result.faults)) == (3, happens)
+    assert (result.accounts, set(result.faults)) == (4, happens)
     assert result.messages > SHAPE.mails
     if net.identity is not None:  # two sign-ins, and the tokens in Leadmail's own name, each of which lasts for seconds
         assert net.identity.asked().count("token") > 2 + SHAPE.seconds / TOKEN_S

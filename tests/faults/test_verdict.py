@@ -230,6 +230,7 @@ def test_a_correct_state_has_no_findings() -> None:
         ),
         pytest.param(LOST, lambda each: each._replace(unnotified=["b"]), id="an owner who was not notified"),
         pytest.param(LOST, lambda each: each._replace(unshown=["b"]), id="tokens that end and nobody sees it"),
+        pytest.param(DOUBLED, lambda each: each._replace(leaked=["e on r"]), id="mail that a former member still sees"),
         pytest.param(UNFINISHED_WORK, account(trouble="unavailable"), id="a trouble that stays shown"),
     ],
 )

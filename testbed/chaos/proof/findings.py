@@ -63,6 +63,8 @@ class Evidence(NamedTuple):
     """Blocked accounts whose owner was not notified in time."""
     unshown: Sequence[str]
     """Accounts whose tokens could not be refreshed, which did not show in time."""
+    leaked: Sequence[str] = ()
+    """What a user still saw as a member of a shared mailbox after they had left it."""
 
 
 def count(findings: Iterable[Finding]) -> dict[str, int]:

@@ -131,6 +131,8 @@ def _views(evidence: Evidence, keys: Mapping[str, str]) -> Iterator[Finding]:
         own = evidence.truth.bcc.get((viewer, identities.get(key, "")), frozenset())
         if shown - own:
             yield Finding(DOUBLED, f"{viewer} is shown a Bcc of {key} that is not his")
+    for what in evidence.leaked:
+        yield Finding(DOUBLED, f"a former member still saw {what}")
     shared = Counter(record for (record, _), link in evidence.truth.links.items() if link.shared_by)
     for record, count in evidence.stored.counts.items():
         if count != shared[record]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from bson import ObjectId
@@ -26,15 +24,16 @@ from services.store import OPERATOR, Store, new_account_id, now
 from services.wiring import make_store
 from testbed.chaos.proof.expected import Mailowner
 from testbed.chaos.proof.mailbox import Mailbox
+from testbed.chaos.world.commands import run_command
 from testbed.chaos.world.network import Network
 from testbed.local import own_settings
 from testbed.samples.bench.team import COMPANY_EXCLUDED, Colleague, Team, TeamRecord
 
-_PROJECT = Path(__file__).parents[3]
-_COMMAND_S = 180
 _CONNECTED_S = 60
 _MANY = 3
 """With fewer colleagues, each has a password that changes or a sign-in of their own."""
+_MORE = 4
+"""With fewer colleagues, none of them is a shared mailbox."""
 _LOOK_S = 0.1
 
 
@@ -62,6 +61,8 @@ class Company:
     """By colleague; straight at the mail server."""
     accounts: dict[str, str] = field(default_factory=dict)
     """Ids of the connected ones, by colleague."""
+    members: tuple[str, ...] = ()
+    """Users who are members of the shared mailbox, who has been one for longest first."""
     records: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Addresses by ``kind:id``."""
 
@@ -85,6 +86,12 @@ class Company:
         return next(each for each in self.team.colleagues if each.key == key)
 
     @property
+    def shared(self) -> str | None:
+        """The colleague who is no user but a shared mailbox, if there is one: nobody changes its password."""
+        colleagues = self.team.colleagues
+        return colleagues[-2].key if len(colleagues) >= _MORE else None
+
+    @property
     def claimed(self) -> str:
         """A client's address, which every user claims as another one of their own: nothing may follow from that."""
         return min(address for record in self.team.known for address in record.addresses)
@@ -92,7 +99,7 @@ class Company:
     @property
     def viewers(self) -> tuple[str, ...]:
         """Every user."""
-        return tuple(each.addresses[0] for each in self.team.colleagues)
+        return tuple(each.addresses[0] for each in self.team.colleagues if each.key != self.shared)
 
     def mailowners(self) -> dict[str, Mailowner]:
         """Return the connected accounts as the rule of sharing sees them."""
@@ -101,6 +108,10 @@ class Company:
             one = self.colleague(key)
             own = frozenset(one.addresses)
             found[account] = Mailowner(one.addresses[0], own | {self.claimed}, own, one.mode, one.excluded)
+            if key == self.shared:
+                found[account] = found[account]._replace(
+                    owner=f"team:{account}", members=frozenset(self.members), address=one.addresses[0]
+                )
         return found
 
     async def add_mailbox(self, colleague: Colleague, mails: Iterable[tuple[str, bytes, int]]) -> None:
@@ -110,7 +121,8 @@ class Company:
         await asyncio.to_thread(servers.add_user, login, secret)
         box = self.mailboxes[colleague.key] = Mailbox(servers.imap, login, secret)
         await asyncio.to_thread(box.fill, mails)
-        await self.store.users.add(colleague.addresses[0], name=colleague.name)
+        if colleague.key != self.shared:
+            await self.store.users.add(colleague.addresses[0], name=colleague.name)
 
     async def add_records(self, records: Iterable[TeamRecord]) -> None:
         """Write leads and contacts into the CRM's collections, as the CRM does."""
@@ -135,16 +147,18 @@ class Company:
         colleague, box = self.colleague(key), self.mailboxes[key]
         account = new_account_id()
         server = ServerAddress(host=box.imap.host, port=self.network.imap.listens, tls="none", username=box.username)
-        opens = await self._opens(key, box)
+        opens, own = await self._opens(key, box), colleague.addresses[1:]
+        if key == self.shared:
+            own, self.members = colleague.addresses, self.viewers[:2]
         await self.store.accounts.add(
             Account(
                 id=account,
-                owner=colleague.addresses[0],
+                owner=f"team:{account}" if key == self.shared else colleague.addresses[0],
+                members=tuple(sorted(self.members)) if key == self.shared else (),
                 address=colleague.addresses[0],
                 aliases=(*colleague.addresses[1:], self.claimed),
                 proofs=tuple(
-                    AddressProof(address=one, how=ProofKind.ADMINISTRATOR, by=OPERATOR, at=now())
-                    for one in colleague.addresses[1:]
+                    AddressProof(address=one, how=ProofKind.ADMINISTRATOR, by=OPERATOR, at=now()) for one in own
                 ),
                 incoming=server,
                 credentials=self._vault.seal(account, opens.credentials),
@@ -155,6 +169,16 @@ class Company:
             )
         )
         self.accounts[key] = account
+
+    async def change_members(self) -> None:
+        """Let the member of the shared mailbox who has been one for longest leave, and a user join it, who is none. Can be repeated."""
+        assert self.shared is not None
+        account, users = self.accounts[self.shared], self.viewers
+        _, stays = self.members
+        after = (stays, users[(users.index(stays) + 1) % len(users)])
+        now_there = frozenset((await self.store.accounts.get(account)).members)
+        await self.store.membership.change(account, add={*after} - now_there, remove=now_there - {*after}, by=OPERATOR)
+        self.members = after
 
     async def _opens(self, key: str, box: Mailbox) -> OpensMailbox:
         if key == self.signs_in:
@@ -201,30 +225,9 @@ class Company:
         await self.command("account", "password", self.accounts[key], "--password-stdin", line=line)
 
     async def command(self, *arguments: str, line: str = "") -> int:
-        """Run ``leadmail`` as a person would, several times if a server does not answer. Returns how often.
-
-        One that takes too long is killed; it may have done its work.
-
-        Raises:
-            RuntimeError: it still failed.
-        """
+        """Run ``leadmail`` as a person would. Returns how often. Raises RuntimeError if it still failed (see ``run_command``)."""
         environment = {**self.environment, **self.network.servers.environment()}
-        for tries, pause in enumerate((1, 3, 9, 15, 15, None), 1):
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "services.cli", *arguments), cwd=_PROJECT, env=environment,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            )  # fmt: skip
-            try:
-                said, _ = await asyncio.wait_for(process.communicate(line.encode()), _COMMAND_S)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-                said = f"it did not end within {_COMMAND_S} s".encode()
-            if process.returncode == 0:
-                return tries
-            if pause is not None:
-                await asyncio.sleep(pause)
-        raise RuntimeError(f"`leadmail {' '.join(arguments)}` failed: {said.decode(errors='replace').strip()[-800:]}")
+        return await run_command(environment, *arguments, line=line)
 
 
 @asynccontextmanager

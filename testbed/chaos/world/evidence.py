@@ -6,6 +6,7 @@ import asyncio
 import imaplib
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from pymongo import MongoClient
@@ -40,6 +41,8 @@ class Gatherer:
         """How often an account may have been blocked."""
         self.unnotified: list[str] = []
         """Blocked accounts whose owner was not notified."""
+        self.leaked: list[str] = []
+        """What a user still saw of a shared mailbox after they had left it."""
         self.unshown: list[str] = []
         """Accounts whose tokens could not be refreshed, which did not show."""
 
@@ -75,6 +78,22 @@ class Gatherer:
         times = await resume
         if refused or self.blocks[account] > before:
             self.blocks[account] += times
+
+    async def left(self, user: str) -> None:
+        """Check that no page shows a user their own copy of mail in the shared mailbox, which they have left."""
+        company = self._company
+        account = company.accounts[company.shared or ""]
+        for record in list(company.records):
+            kind, _, number = record.partition(":")
+            ref = RecordRef.model_validate({"kind": kind, "id": number})
+            page = await patiently(partial(company.store.reading.visible_emails, user, ref, limit=_PAGE))
+            if user in company.members:
+                return  # they have joined again
+            self.leaked += [
+                f"{line.email} on {record} for {user}"
+                for line in page.emails
+                if any(copy.own and copy.account == account for copy in line.copies)
+            ]
 
     async def attentions(self, account: str) -> list[AttentionMail]:
         """Return the mails about problems that the owner of an account has received."""
@@ -132,6 +151,7 @@ class Gatherer:
             blocks=self.blocks,
             unnotified=self.unnotified,
             unshown=self.unshown,
+            leaked=self.leaked,
         )
 
     async def _seen(self) -> Seen:

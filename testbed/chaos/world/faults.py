@@ -8,7 +8,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from testbed.chaos.world.network import Network
-from testbed.chaos.world.owners import ACTS, LOCKOUT, PASSWORD, PAUSE, RESYNC, Owners
+from testbed.chaos.world.owners import ACTS, LOCKOUT, MEMBERS, PASSWORD, PAUSE, RESYNC, Owners
 from testbed.chaos.world.proxy import Mood
 from testbed.chaos.world.replicas import Replicas
 from testbed.chaos.world.token_faults import TOKEN_FAULTS, TokenFaults
@@ -23,7 +23,7 @@ IMAP_KILL, SMTP_KILL = "imap kill", "smtp kill"
 KINDS: Final[Mapping[str, int]] = {
     KILL: 30, FREEZE: 8, CUT: 14, STALL: 8, SLOW: 6, BROKER_RESTART: 3, BROKER_KILL: 3,
     STEP_DOWN: 5, PRIMARY_KILL: 4, SECONDARY_KILL: 2, IMAP_KILL: 3, SMTP_KILL: 3, RESYNC: 6, PAUSE: 6,
-    THROTTLE: 5, LIE: 5,
+    THROTTLE: 5, LIE: 5, MEMBERS: 6,
 }  # fmt: skip
 """With how often each happens, relative to one another."""
 ONCE: Final = (PASSWORD, LOCKOUT, *TOKEN_FAULTS)

@@ -1,4 +1,4 @@
-"""What owners do to their accounts under faults: request a resync, pause, change a password and enter the new one."""
+"""What owners do to their accounts under faults: request a resync, pause, change a password and enter the new one, or members."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from testbed.chaos.world.company import Company
-from testbed.chaos.world.evidence import Gatherer
+from testbed.chaos.world.evidence import Gatherer, patiently
 from testbed.chaos.world.proxy import Mood
 
-RESYNC, PAUSE, PASSWORD, LOCKOUT = "resync", "pause", "password", "lockout"
-ACTS: Final = (RESYNC, PAUSE, PASSWORD, LOCKOUT)
+RESYNC, PAUSE, PASSWORD, LOCKOUT, MEMBERS = "resync", "pause", "password", "lockout", "members"
+ACTS: Final = (RESYNC, PAUSE, PASSWORD, LOCKOUT, MEMBERS)
 _TOLD_S = 300.0
 """Time within which the owner of a blocked account must be notified, whatever else is broken."""
 _LOOK_S = 0.5
@@ -27,9 +27,17 @@ class Owners:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def act(self, what: str, key: str, seconds: float) -> bool:
-        """Do something to the account of a colleague; False when it is not connected in time."""
+        """Do something to the account of a colleague; False when it is not connected in time.
+
+        Members change of the shared mailbox only, whoever's account is named.
+        """
+        if what == MEMBERS:
+            if self._company.shared is None:
+                return False
+            key = self._company.shared
         ways: dict[str, Callable[[str, float], Awaitable[None]]] = {
             RESYNC: self._resync, PAUSE: self._pause, PASSWORD: self._password, LOCKOUT: self._lockout,
+            MEMBERS: self._members,
         }  # fmt: skip
         if not await self._company.connected(key):
             return False
@@ -67,6 +75,13 @@ class Owners:
             await asyncio.sleep(_LOOK_S)
         await self._resync(key, 0)
         await self._repair_password(key)
+
+    async def _members(self, _key: str, _seconds: float) -> None:
+        """One leaves and one joins. A moment later, who has left sees nothing of what only this mailbox has (see ``Gatherer``)."""
+        before = frozenset(self._company.members)
+        await patiently(self._company.change_members)
+        for user in before - frozenset(self._company.members):
+            await self._gatherer.left(user)
 
     async def _change_password(self, key: str) -> None:
         await self._company.change_password(key)
