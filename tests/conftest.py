@@ -110,7 +110,7 @@ def identity(servers: LocalServers) -> Iterator[IdentityServer]:
     yield found
     if not found.alive():
         found.start()
-    found.set(lifetime=3600, rotates=True, skew=0, claims={}, app_user="", opens={}, faults={})
+    found.set(lifetime=3600, rotates=True, strict=False, skew=0, claims={}, app_user="", opens={}, faults={})
 
 
 @pytest.fixture

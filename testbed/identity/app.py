@@ -141,6 +141,7 @@ def _control(state: State) -> Callable[[Request], Awaitable[Response]]:
     settable = {one.name for one in fields(State)} & {
         "lifetime",
         "rotates",
+        "strict",
         "skew",
         "claims",
         "audiences",

@@ -148,6 +148,8 @@ class RefreshGrant(grants.RefreshTokenGrant):
     def authenticate_refresh_token(self, refresh_token: str) -> Token | None:
         """Return the token of a refresh token. Using a new one ends the one before it."""
         found: Token | None = self.server.state.token(refresh_token)
+        if self.server.state.stolen(refresh_token):
+            return None
         if found is None or found.revoked or found.refresh_token != refresh_token:
             return None
         found.use()
@@ -158,7 +160,9 @@ class RefreshGrant(grants.RefreshTokenGrant):
         return refresh_token.user
 
     def revoke_old_credential(self, refresh_token: Token) -> None:
-        """Do nothing: the old one ends once the new one is used."""
+        """End the old one at once where the state says so; else it ends once the new one is used."""
+        if self.server.state.strict:
+            refresh_token.spent, refresh_token.refresh_token = refresh_token.refresh_token, ""
 
 
 class AppGrant(grants.ClientCredentialsGrant):

@@ -105,6 +105,8 @@ class Token(TokenMixin):
     sign_in: str
     """The same for all tokens that descend from one sign-in."""
     revoked: bool = False
+    spent: str = ""
+    """The refresh token that it had, if that was used once where this may happen only once."""
     replaces: Token | None = None
     """The token that ends once this one is used: a client that died before it saved this one still has that one."""
 
@@ -166,6 +168,8 @@ class State:
     lifetime: int = 3600
     """Seconds for which an access token is valid."""
     rotates: bool = True
+    strict: bool = False
+    """Whether a refresh token ends with its first use, and another use of it is taken for theft, which ends the sign-in."""
     skew: int = 0
     """By how many seconds its clock is wrong in id_tokens."""
     is_user: Callable[[str], bool] = lambda _: False
@@ -184,6 +188,14 @@ class State:
     def token(self, text: str) -> Token | None:
         """Return the token that a text is, as access or refresh token."""
         return next((one for one in self.tokens if text and text in {one.access_token, one.refresh_token}), None)
+
+    def stolen(self, refresh_token: str) -> bool:
+        """Whether a refresh token was used before. Then all tokens of its sign-in end: two use it, and one of them is a thief."""
+        sign_in = next((one.sign_in for one in self.tokens if refresh_token and one.spent == refresh_token), None)
+        for one in self.tokens:
+            if one.sign_in == sign_in:
+                one.revoked, one.refresh_token = True, ""
+        return sign_in is not None
 
     def revoke(self, user: str) -> None:
         """Withdraw a user's consent: every token of theirs ends."""

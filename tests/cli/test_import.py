@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from schemas.accounts import Account
+from schemas.accounts import Account, AccountState
 from schemas.sharing import Mode
 from services.cli.results import connecting as results
 from testbed.identity.part import IdentityServer
 from testbed.local import LocalServers
+from testbed.processes.ports import free_port
 from tests import oauth
 from tests.cli.fixtures import Deployment, check_result
 from tests.conftest import MailUser
@@ -127,6 +128,35 @@ def test_a_table(
     assert audited.count('"account.add"') == 3
     refused = deployment.run("account", "import", str(table), "--by", ann.address)
     assert (refused.code, "is not an administrator" in refused.errors) == (1, True)
+
+
+def test_fifty_mailboxes(
+    deployment: Deployment, servers: LocalServers, new_mail_user: Callable[..., MailUser], tmp_path: Path
+) -> None:
+    """Those that work are connected, by password and in Leadmail's own name; each other row has a reason of its own."""
+    boxes = [new_mail_user() for _ in range(44)]
+    host = f"tls://{servers.imap.host}:{servers.imap.tls_port}"
+    rows = [f"{one.address},{BOSS},{one.password},no,{host}" for one in boxes[:36]]
+    rows += [f"{one.address},{BOSS},,yes," for one in boxes[36:41]]
+    rows += [f"{one.address},{BOSS},not-the-password,no,{host}" for one in boxes[41:]]
+    rows += [f"gone-{number}@nw.example,{BOSS},x,no,{host}" for number in range(2)]
+    rows += [f"none@nw.example,{BOSS},,no,", "nobody@nw.example,nobody@nw.example,x,no,", f"nobody,{BOSS},x,no,{host}"]
+    rows += [f"twice@nw.example,{BOSS},x,no,{host}"] * 2 + [f"typo@nw.example,{BOSS},x,no,imap example"]
+    rows += [f"closed@nw.example,{BOSS},x,no,tls://127.0.0.1:{free_port()}"]
+    table = tmp_path / "mailboxes.csv"
+    table.write_text("address,owner,password,app-only,host\n" + "\n".join(rows))
+    done = deployment.run("account", "import", str(table), "--json")
+    check_result(done.out, list[results.ImportResult])
+    found = done.json()
+    assert [one["line"] for one in found] == list(range(2, len(rows) + 2))
+    assert len(rows) >= 50
+    assert [one["state"] for one in found] == ["connected"] * 41 + ["failed"] * (len(rows) - 41)
+    assert all(one["reason"] for one in found[41:])
+    assert len({one["reason"] for one in found[41:]}) >= 6
+    accounts = accounts_of(deployment)
+    assert accounts.keys() == {one.address for one in boxes[:41]}
+    assert all(one.state is AccountState.ACTIVE and one.resync_requested for one in accounts.values())
+    assert sum(one.app_only for one in accounts.values()) == 5
 
 
 def test_an_interrupted_import(deployment: Deployment, tmp_path: Path) -> None:

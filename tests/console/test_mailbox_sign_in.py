@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,10 +13,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from schemas.accounts import AccountState, ProofKind
-from services.console.sign_ins.mailbox_sign_in import CALLBACK
+from schemas.accounts import AccountState, ProofKind, SealedCredentials
+from services.console.sign_ins.mailbox_sign_in import CALLBACK, LASTS
 from services.mailbox.connection import OAuth2Credentials, password
 from services.settings import ConsoleSettings
+from services.store import now
 from services.usecases.connecting import login, saving
 from services.usecases.connecting.login import Login
 from services.usecases.connecting.saving import AccountSaver, NewAccount
@@ -254,3 +256,47 @@ async def test_a_service_that_is_not_set_up(office: Office) -> None:
     assert "set LEADMAIL_MICROSOFT_CLIENT_ID" in page
     assert "Continue with" not in page
     assert URL not in page
+
+
+async def _everything(of: Office) -> str:
+    """Return all that the database holds, as text."""
+    database = of.life.database
+    return str([[one async for one in database[name].find()] for name in await database.list_collection_names()])
+
+
+async def _pending(of: Office) -> list[dict[str, Any]]:
+    """Return the sign-ins that are not finished."""
+    return [one async for one in of.life.database["pending_sign_ins"].find()]
+
+
+async def test_who_never_chooses_who_sees_the_mail(office: Office, identity: IdentityServer, user: MailUser) -> None:
+    """The tokens are readable nowhere, MongoDB removes them after a quarter of an hour, and no page uses them then."""
+    browser = await office.signed_in(ANN)
+    await browser.shows(back(identity, (await browser.get(START)).headers["location"], user))
+    (left,) = await _pending(office)
+    kept = left["details"]
+    tokens = office.console.box.open(kept["sealed_for"], SealedCredentials.model_validate(kept["sealed"]))
+    assert isinstance(tokens, OAuth2Credentials)
+    assert tokens.refresh_token is not None
+    stored = await _everything(office) + office.log.getvalue()
+    for secret in (tokens.access_token, tokens.refresh_token):
+        assert secret.get_secret_value() not in stored
+    assert timedelta() < left["until"].replace(tzinfo=UTC) - now() <= LASTS
+    indexes = await office.life.database["pending_sign_ins"].index_information()
+    assert {"until": 0} in [{one["key"][0][0]: one.get("expireAfterSeconds")} for one in indexes.values()]
+    await office.life.database["pending_sign_ins"].update_one({}, {"$set": {"until": now()}})
+    assert (await post(browser, CALLBACK, mode="public", domains="")).status_code == 400
+    assert user.address not in {one.address for one in await office.console.store.accounts.get_all()}
+
+
+@pytest.mark.parametrize("why", ["another address", "the login fails"])
+async def test_what_cannot_be_connected(office: Office, identity: IdentityServer, user: MailUser, why: str) -> None:
+    """Of a sign-in to another mailbox than the typed one, or to one that the mail server refuses, nothing is kept at all."""
+    browser = await office.signed_in(ANN)
+    start = f"{START}?address=other@firm.example" if why == "another address" else START
+    path = back(identity, (await browser.get(start)).headers["location"], user)
+    if why == "the login fails":
+        identity.set(faults={"introspect": {"status": 500}})
+    assert (await browser.get(path)).status_code in {409, 422}
+    assert await _pending(office) == []
+    assert user.address not in {one.address for one in await office.console.store.accounts.get_all()}

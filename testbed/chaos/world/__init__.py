@@ -5,6 +5,7 @@
 - ``network``, ``proxy``, ``imap_faults``: the proxies between the parts, and what they do to traffic
 - ``faults``: which faults happen when, and how each is done
 - ``token_faults``: what happens to the sign-in of the mailbox that has tokens
-- ``activity``, ``owners``: what people do meanwhile; ``commands``: how they run ``leadmail``
+- ``activity``, ``owners``: what people do meanwhile
+- ``commands``: how they run ``leadmail``
 - ``evidence``: gathers what the verdict needs
 """
