@@ -54,8 +54,11 @@ def readable(address: str) -> str:
 
 def audit_details(details: Mapping[str, Any]) -> str:
     """Return what an entry of the audit log says beside who, what and when."""
-    given = ((name, value) for name, value in details.items() if value is not None)
-    return ", ".join(
-        f"{name} {value if isinstance(value, str | int | bool) else orjson.dumps(value, default=str).decode()}"
-        for name, value in given
-    )
+    given = {name: value for name, value in details.items() if value is not None}
+    return ", ".join(f"{name} {_detail(value)}" for name, value in given.items())
+
+
+def _detail(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -193,6 +194,8 @@ async def test_the_audit_log(office: Office) -> None:
     """Entries are listed newest first, optionally of one user or one action."""
     browser = await office.signed_in(ANN)
     text = text_of(await browser.shows("/operations/audit"))
+    assert "before no, after yes" in text
+    assert not re.search(r"\b(True|False|None)\b", text)
     assert text.index("console.sign-in") < text.index("user.admin") < text.index("account.add")
     assert "user.admin" not in await browser.shows(f"/operations/audit?by={ANN}")
     only = await browser.shows("/operations/audit?action=user&most=1")
