@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretBytes, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import PydanticBaseSettingsSource
 
 from schemas.errors import LeadmailError
 
@@ -46,23 +45,20 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-class EnvironmentSource(PydanticBaseSettingsSource):
-    """The environment as a pydantic-settings source. An empty variable counts as not set: compose files produce such."""
+def environment(fields: Iterable[str]) -> dict[str, str]:
+    """Return the settings that the environment has. An empty variable counts as not set: compose files produce such.
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's interface
-        """Return (text or None, field name, False)."""
-        name = variable(field_name)
-        value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
-        if value and path:
-            raise SettingsError(f"{name} and {name}_FILE are both set: unset one of them.")
-        if path:
-            value = _read(name, path)
-        return value or None, field_name, False
+    Raises:
+        SettingsError: a setting is there twice, or its file cannot be read.
+    """
+    return {field: value for field in fields if (value := _value(variable(field)))}
 
-    def __call__(self) -> dict[str, Any]:
-        """Return the values that are set."""
-        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in found.items() if value is not None}
+
+def _value(name: str) -> str | None:
+    value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if value and path:
+        raise SettingsError(f"{name} and {name}_FILE are both set: unset one of them.")
+    return _read(name, path) if path else value
 
 
 def _read(name: str, path: str) -> str:

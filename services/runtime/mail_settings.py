@@ -6,13 +6,12 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SecretBytes, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import NoDecode
 
 from services.runtime.environment import decode_key, read_origin, require_http_url, split_list
 from services.runtime.settings import Names, ProcessSettings, setting
 
 IpNetwork = IPv4Network | IPv6Network
-Networks = Annotated[tuple[IpNetwork, ...], NoDecode, BeforeValidator(lambda value: split_list(value, ","))]
+Networks = Annotated[tuple[IpNetwork, ...], BeforeValidator(lambda value: split_list(value, ","))]
 
 
 def secure_url(value: str, info: ValidationInfo) -> str:
@@ -36,7 +35,7 @@ class SecretSettings(ProcessSettings):
         "further lines hold earlier values, as in LEADMAIL_SECRET_KEYS_OLD",
         "uZ0pV…(44 characters)",
     )
-    secret_keys_old: Annotated[tuple[SecretBytes, ...], NoDecode] = setting(
+    secret_keys_old: tuple[SecretBytes, ...] = setting(
         (),
         "earlier values of LEADMAIL_SECRET_KEY, separated by commas, the oldest last; `leadmail secrets status` says which may be removed",
         "",

@@ -10,21 +10,19 @@ import socket
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from services.runtime.environment import (
-    PREFIX,
-    EnvironmentSource,
     SettingsError,
+    environment,
     missing,
     require_http_url,
     split_list,
     wrong,
 )
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda value: split_list(value, ","))]
-NameLists = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda value: split_list(value, ";"))]
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: split_list(value, ","))]
+NameLists = Annotated[tuple[str, ...], BeforeValidator(lambda value: split_list(value, ";"))]
 
 
 def setting(default: Any, description: str, example: str, **limits: Any) -> Any:
@@ -32,12 +30,10 @@ def setting(default: Any, description: str, example: str, **limits: Any) -> Any:
     return Field(default=default, description=description, examples=[example], **limits)
 
 
-class ProcessSettings(BaseSettings):
+class ProcessSettings(BaseModel):
     """What every process reads. A process's class names the process and the settings that it cannot do without."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=False, defer_build=True
-    )
+    model_config = ConfigDict(frozen=True, defer_build=True)
     process: ClassVar[str] = ""
     required: ClassVar[tuple[str, ...]] = ()
 
@@ -56,6 +52,9 @@ class ProcessSettings(BaseSettings):
         examples=["poller-1"],
         min_length=1,
     )
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**{**environment(type(self).model_fields), **values})
 
     @classmethod
     def read(cls) -> Self:
@@ -81,18 +80,6 @@ class ProcessSettings(BaseSettings):
             return cls.read()
         except SettingsError as error:
             raise SystemExit(f"leadmail: {error}") from None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by ours, which knows ..._FILE
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no file is read unless a variable names it
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use the arguments first, then the environment."""
-        return init_settings, EnvironmentSource(settings_cls)
 
 
 def known_settings(root: type[ProcessSettings] = ProcessSettings) -> Iterator[str]:
