@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from services.amqp.rabbitmq.broker_diagnostics import REPLICAS, BrokerFacts, read_broker_facts
     from services.amqp.rabbitmq.bus import open_bus
     from services.amqp.rabbitmq.management import ManagementError, QueueRates, broker_alarms, queue_rates
+    from services.amqp.rabbitmq.queue_reader import QueueReader
     from services.amqp.stage import Stage, run_stage, tracing_of
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "ManagementError",
     "QueueDepth",
     "QueueRates",
+    "QueueReader",
     "Stage",
     "TraceContext",
     "Tracing",
@@ -90,6 +92,7 @@ _HOMES = {
         "broker_alarms",
         "queue_rates",
     ),
+    "services.amqp.rabbitmq.queue_reader": ("QueueReader",),
     "services.amqp.stage": (
         "Stage",
         "run_stage",

@@ -18,11 +18,12 @@ from services.usecases.stages import replicas
 from services.wording import span
 
 if TYPE_CHECKING:
-    from services.amqp import Bus
+    from services.amqp import Bus, QueueReader
     from services.store import AccountStatus, Store
 
 _ANSWER_SECONDS = 3.0
 
+NO_QUEUES = "RabbitMQ has no queues of Leadmail yet. Run leadmail setup, or start a stage."
 FINAL_LABELS = {
     RowState.ATTACHED: "on records",
     RowState.UNMATCHED: "on no record",
@@ -79,7 +80,7 @@ class Overview:
         return [TroubleGroup(code, len(since), min(since)) for code, since in sorted(by_code.items())]
 
 
-async def read_overview(store: Store, settings: OverviewSettings, bus: Bus | None) -> Overview:
+async def read_overview(store: Store, settings: OverviewSettings, bus: Bus | QueueReader | None) -> Overview:
     """Return the present state of the system."""
     accounts, queues, dead_letters, pollers, alarms, missing_secrets = await asyncio.gather(
         store.status.accounts(),
@@ -117,7 +118,7 @@ async def _missing_secrets(store: Store) -> Sequence[str]:
     return await store.mark_keys.lacking() if store.mark_keys.keys else ()
 
 
-async def _depths(bus: Bus | None) -> Mapping[str, Any] | None:
+async def _depths(bus: Bus | QueueReader | None) -> Mapping[str, Any] | None:
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             return None if bus is None else await bus.queue_depths()

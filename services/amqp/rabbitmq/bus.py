@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 from aiormq.abc import AbstractConnection
-from aiormq.exceptions import ChannelNotFoundEntity
 
 from schemas.routes import DEAD_QUEUE, ROUTES, Route
-from schemas.topology import queues
 from services.amqp.delivery.batcher import Batcher
 from services.amqp.delivery.bus import Bus, Consumer
 from services.amqp.delivery.dead_letter_consumer import DeadLetterConsumer
@@ -20,9 +18,9 @@ from services.amqp.delivery.dispatch import Dispatcher
 from services.amqp.delivery.outcomes import HandleDead, QueueDepth
 from services.amqp.rabbitmq.connection import RabbitConnection
 from services.amqp.rabbitmq.connection_loss import close_channel, is_connection_loss
-from services.amqp.rabbitmq.management import QueueContents, queue_contents
 from services.amqp.rabbitmq.poison_isolation import PoisonIsolation
 from services.amqp.rabbitmq.publisher import Publisher
+from services.amqp.rabbitmq.queue_reader import read_depths
 from services.amqp.rabbitmq.subscription import Subscription
 from services.amqp.rabbitmq.topology import Topology
 from services.runtime.failures import describe, trace
@@ -64,14 +62,7 @@ class RabbitBus(Bus):
         self._subscriptions: list[Subscription] = []
 
     def _new_connection(self, purpose: str) -> RabbitConnection:
-        return RabbitConnection(
-            self._settings.rabbitmq_url.get_secret_value(),
-            purpose=purpose,
-            instance=self._settings.instance,
-            ca_file=self._settings.ca_file,
-            metrics=self._metrics,
-            log=self._log,
-        )
+        return RabbitConnection(self._settings, purpose=purpose, metrics=self._metrics, log=self._log)
 
     async def open(self, seconds: float = CONNECT_SECONDS) -> None:
         """Connect and declare the topology.
@@ -132,21 +123,7 @@ class RabbitBus(Bus):
 
     async def queue_depths(self) -> dict[str, QueueDepth]:
         """See ``bus.Bus``. A queue that does not exist is left out."""
-        connection = await self._publishing.connection()
-        depths: dict[str, QueueDepth] = {}
-        contents = await queue_contents(self._settings)
-        channel = await connection.channel(publisher_confirms=False)
-        for queue in queues(self._routes):
-            try:
-                answer = await channel.queue_declare(queue.name, passive=True)
-            except ChannelNotFoundEntity:
-                channel = await connection.channel(publisher_confirms=False)
-                continue
-            depths[queue.name] = QueueDepth(
-                answer.message_count or 0, answer.consumer_count or 0, *contents.get(queue.name, QueueContents())
-            )
-        await close_channel(channel)
-        return depths
+        return await read_depths(await self._publishing.connection(), self._settings, self._routes)
 
     async def ready(self) -> bool:
         """See ``bus.Bus``."""

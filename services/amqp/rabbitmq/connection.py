@@ -13,16 +13,16 @@ from collections.abc import Awaitable, Callable
 import aio_pika
 import structlog
 from aiormq.abc import AbstractConnection
-from yarl import URL
 
 from schemas.errors import BusClosedError, NotReadyError, TopologyError
 from services.amqp.rabbitmq.connection_loss import CLOSE_SECONDS, is_connection_loss, reason
+from services.amqp.rabbitmq.queue_reader import connection_url, tls_context
 from services.runtime.backoff import Backoff
 from services.runtime.failures import describe, trace
 from services.runtime.metrics import Metrics
+from services.runtime.settings import BrokerSettings
 from services.runtime.tasks import cancel_and_wait, cancel_once
 
-HEARTBEAT_SECONDS = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 _CONNECT_SECONDS = 15.0
 
@@ -32,19 +32,15 @@ class RabbitConnection:
 
     def __init__(
         self,
-        url: str,
+        settings: BrokerSettings,
         *,
         purpose: str,
-        instance: str,
-        ca_file: str,
         metrics: Metrics,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
-        address = URL(url)
-        query = {"heartbeat": str(HEARTBEAT_SECONDS), "name": f"{instance} ({purpose})"} | dict(address.query)
-        self._url = address.with_query(query)
+        self._settings = settings
+        self._url = connection_url(settings, purpose)
         self._purpose = purpose
-        self._ca_file = ca_file
         self._metrics = metrics
         self._log = log.bind(purpose=purpose)
         self._connection: AbstractConnection | None = None
@@ -115,7 +111,7 @@ class RabbitConnection:
 
     async def _keep_connected(self) -> None:
         backoff = Backoff()
-        context = await asyncio.to_thread(self._tls_context) if self._url.scheme == "amqps" else None
+        context = await asyncio.to_thread(tls_context, self._settings) if self._url.scheme == "amqps" else None
         while True:
             # In its own task: the driver cancels the tasks that wait for it, and a late cancellation would end this loop.
             attempt = asyncio.create_task(self._connect(context, backoff), name=f"connection-{self._purpose}")
@@ -165,9 +161,3 @@ class RabbitConnection:
         finally:
             self._up.clear()
             self._metrics.connected(self._purpose, up=False)
-
-    def _tls_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if self._ca_file:
-            context.load_verify_locations(cafile=self._ca_file)
-        return context

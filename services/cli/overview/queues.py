@@ -10,7 +10,7 @@ from services.cli.results import status as results
 from services.cli.results.base import prints
 from services.cli.terminal.output import Json, print_json, say, table
 from services.cli.terminal.session import command, open_session
-from services.usecases.overview import oldest_queued
+from services.usecases.overview import NO_QUEUES, oldest_queued
 from services.usecases.stages import BOUNDS, is_waiting_queue
 from services.wording import age
 
@@ -28,8 +28,8 @@ async def queues(as_json: Json = False) -> None:
     Messages in progress, bytes and rates are known only with LEADMAIL_RABBITMQ_MANAGEMENT_URL. RabbitMQ does not say how old the
     messages of a quorum queue are, so the last line has the age of the oldest mail that is in any of them.
     """
-    async with open_session() as session, session.bus() as bus:
-        depths = await bus.queue_depths()
+    async with open_session() as session, session.queue_reader() as reader:
+        depths = await reader.queue_depths()
         try:
             speeds, trouble = await queue_rates(session.settings), None
         except ManagementError as error:
@@ -39,6 +39,9 @@ async def queues(as_json: Json = False) -> None:
         print_json(
             [_result(name, depth, speeds.get(name), known=not trouble) for name, depth in sorted(depths.items())]
         )
+        return
+    if not depths:
+        say(NO_QUEUES)
         return
     rows = [
         _row(name, depth, speeds.get(name), known=not trouble)

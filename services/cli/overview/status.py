@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from services.cli.results.base import prints
 from services.cli.results.status import StatusResult
 from services.cli.terminal.output import USAGE, Json, console, fail, print_json
 from services.cli.terminal.session import command, open_session
-from services.usecases.overview import OptionalBus, read_overview
+from services.usecases.overview import read_overview
 
 app = typer.Typer(add_completion=False)
 
@@ -29,14 +30,14 @@ async def status(
     """
     if watch and as_json:
         fail("use only one of --watch and --json", code=USAGE)
-    async with open_session() as session, OptionalBus(session.bus if session.has_broker else None) as broker:
-        overview = await read_overview(session.store, session.settings, await broker.bus())
+    async with open_session() as session, session.queue_reader() if session.has_broker else nullcontext() as reader:
+        overview = await read_overview(session.store, session.settings, reader)
         if as_json:
             print_json(result_of(overview))
         elif watch:
             # Imported here because a screen that is drawn again and again takes long to load.
             from services.cli.overview.watching import watch_status  # noqa: PLC0415
 
-            await watch_status(session, broker, overview)
+            await watch_status(session, reader, overview)
         else:
             console.print(StatusView(overview, lines=console.height - 1 if console.is_terminal else None))

@@ -13,7 +13,7 @@ from services.cli.overview.accounts_table import AccountsTable
 from services.cli.results import status as results
 from services.cli.terminal.output import longest_word
 from services.mailbox import advice
-from services.usecases.overview import Overview, progress
+from services.usecases.overview import NO_QUEUES, Overview, progress
 from services.usecases.stages import is_waiting_queue
 from services.wording import age, plural
 
@@ -104,6 +104,8 @@ def _queues_view(overview: Overview) -> RenderableType:
         return Text("LEADMAIL_RABBITMQ_URL is not set, so queues are not shown.", style="dim")
     if overview.queues is None:
         return Text("RabbitMQ does not answer. Check that it is running, and check LEADMAIL_RABBITMQ_URL.", style="red")
+    if not overview.queues:
+        return Text(NO_QUEUES, style="dim")
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("queue", "ready", "in progress", "consumers"):
         left = column == "queue"

@@ -14,11 +14,11 @@ from services.cli.overview.status_view import StatusView
 from services.cli.terminal.output import console
 from services.runtime.failures import DatabaseError
 from services.store import now
-from services.usecases.overview import OptionalBus, Overview, progress, read_overview
+from services.usecases.overview import Overview, progress, read_overview
 from services.usecases.time_left import TimeLeftEstimator
 
 if TYPE_CHECKING:
-    from services.amqp import Bus
+    from services.amqp import QueueReader
     from services.cli.terminal.session import Session
 
 _LOOK_SECONDS = 1.0
@@ -26,9 +26,8 @@ _PATIENCE = 5.0
 """After how many seconds without an answer the screen says so."""
 
 
-async def watch_status(session: Session, broker: OptionalBus, overview: Overview) -> None:
+async def watch_status(session: Session, reader: QueueReader | None, overview: Overview) -> None:
     """Draw the overview, and a new one each second, until the caller is cancelled."""
-    bus = _LaterBus(broker)
     estimator = TimeLeftEstimator()
     answered, left, reading = now(), _times_left(estimator, overview), None
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
@@ -39,7 +38,7 @@ async def watch_status(session: Session, broker: OptionalBus, overview: Overview
                 lines = console.height if console.is_terminal else None
                 live.update(StatusView(overview, left, above=above, lines=lines), refresh=True)
                 if reading is None:
-                    reading = asyncio.create_task(_read(session, bus))
+                    reading = asyncio.create_task(read_overview(session.store, session.settings, reader))
                 await asyncio.sleep(_LOOK_SECONDS)
                 if reading.done():
                     try:
@@ -51,10 +50,6 @@ async def watch_status(session: Session, broker: OptionalBus, overview: Overview
         finally:
             if reading is not None:
                 reading.cancel()
-
-
-async def _read(session: Session, bus: _LaterBus) -> Overview:
-    return await read_overview(session.store, session.settings, await bus.get())
 
 
 def _times_left(estimator: TimeLeftEstimator, overview: Overview) -> dict[str, float]:
@@ -72,18 +67,3 @@ def _clock(silent_since: datetime | None) -> Text:
         moment = f"{silent_since.astimezone():%H:%M:%S}"
         text.append(f"\nMongoDB does not answer: what follows is from {moment}. Trying again.", style="bold red")
     return text
-
-
-class _LaterBus:
-    """A connection to RabbitMQ that is opened while the screen goes on: an attempt takes seconds while the broker is down."""
-
-    def __init__(self, broker: OptionalBus) -> None:
-        self._broker = broker
-        self._opening: asyncio.Task[Bus | None] | None = None
-
-    async def get(self) -> Bus | None:
-        """Return the connection, or None if there is none within a second."""
-        if self._opening is None or (self._opening.done() and self._opening.result() is None):
-            self._opening = asyncio.create_task(self._broker.bus())
-        done, _ = await asyncio.wait({self._opening}, timeout=_LOOK_SECONDS)
-        return self._opening.result() if done else None

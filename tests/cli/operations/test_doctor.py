@@ -179,8 +179,10 @@ def test_status_counts_replicas(deployment: Deployment) -> None:
 def test_queues_show_what_waits(deployment: Deployment, servers: LocalServers) -> None:
     """Every queue is listed with its consumers, but not empty delay queues.
 
-    Without a management URL, a note says that rates are missing.
+    Without a management URL, a note says that rates are missing. Before anything declared them, there are none.
     """
+    assert all("Run leadmail setup, or start a stage." in deployment.ok(command) for command in ("queues", "status"))
+    deployment.ok("setup")
     plain = deployment.ok("queues")
     assert ROUTES[0].queue in plain
     assert f"{ROUTES[0].max_length:,}" in plain

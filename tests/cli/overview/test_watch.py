@@ -63,6 +63,7 @@ def test_watching_continues_until_it_is_stopped(deployment: Deployment) -> None:
 
 def test_watching_outlives_its_servers(deployment: Deployment, servers: LocalServers) -> None:
     """While a server is down the screen says so and its clock goes on; what changes afterwards is shown."""
+    deployment.ok("setup")
     with watching(deployment) as (terminal, process):
         read_until(terminal, ANNA)
         with servers.down("mongo"):

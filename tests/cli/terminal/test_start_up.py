@@ -20,11 +20,19 @@ SLOW = {
 """What no command needs that only reads the database."""
 
 
+COMMAND = """
+import atexit, sys
+atexit.register(lambda: print(*(name for name, module in sys.modules.items() if module), file=sys.stderr))
+from services.cli.__main__ import main
+main()
+"""
+
+
 def loaded(*arguments: str, **environment: str) -> tuple[int, set[str]]:
     """Return the exit code of a command, and all modules that it loaded."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LEADMAIL_")}
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "services.cli", *arguments],
+        [sys.executable, "-c", COMMAND, *arguments],
         env=clean | environment,
         cwd=ROOT,
         check=False,
@@ -32,8 +40,7 @@ def loaded(*arguments: str, **environment: str) -> tuple[int, set[str]]:
         text=True,
         timeout=100,
     )
-    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
-    return done.returncode, {line.rpartition("|")[2].strip() for line in lines}
+    return done.returncode, set(done.stderr.splitlines()[-1].split())
 
 
 def test_the_help_loads_nothing_of_ours() -> None:
@@ -65,6 +72,15 @@ def test_a_command_loads_the_parts_of_the_store_that_it_uses(
     assert code == 0
     assert sorted(part for part in parts if f"services.store.{part}" in modules) == []
     assert sorted(modules & SLOW) == []
+
+
+@pytest.mark.parametrize("arguments", [("status", "--json"), ("queues", "--json")], ids=" ".join)
+def test_a_command_that_looks_at_queues_starts_no_bus(deployment: Deployment, arguments: tuple[str, ...]) -> None:
+    """It needs a connection to the broker, but neither what publishes and consumes nor logs and metrics of that."""
+    code, modules = loaded(*arguments, **deployment.environment)
+    assert code == 0
+    assert "services.amqp.rabbitmq.queue_reader" in modules
+    assert sorted(modules & (SLOW - {"aiormq", "yarl"} | {"services.amqp.rabbitmq.bus"})) == []
 
 
 def test_no_time_is_spent_on_collecting_garbage() -> None:
