@@ -8,3 +8,9 @@
 - ``wiring``: builds the store from settings
 - ``front_door``: packages whose names load their modules when they are first used
 """
+
+import sys
+
+# Our MongoDB client, the asynchronous one, cannot use pyOpenSSL, which no lock has. pymongo looks for it all the same, and loads
+# cryptography.x509 (20 ms) before it finds that it is not there.
+sys.modules["pymongo.pyopenssl_context"] = None  # type: ignore[assignment]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
+
+# A command loads no plugin of pydantic's: looking for some reads the metadata of every installed package.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 from services.cli.app import app
 

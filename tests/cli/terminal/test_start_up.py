@@ -13,7 +13,18 @@ from tests.cli.fixtures import ANNA, Deployment
 
 ROOT = Path(__file__).parents[3]
 SLOW = {
-    *("aio_pika", "aiormq", "aiosmtplib", "authlib", "charset_normalizer", "dns", "httpcore", "httpx", "icalendar"),
+    *(
+        "aio_pika",
+        "aiormq",
+        "aiosmtplib",
+        "authlib",
+        "charset_normalizer",
+        "dns",
+        "httpcore",
+        "httpx",
+        "icalendar",
+        "cryptography.x509",
+    ),
     *("imapclient", "jinja2", "joserfc", "mailparser", "nh3", "opentelemetry", "prometheus_client", "requests"),
     *("selectolax", "starlette", "structlog", "tnefparse", "uvicorn", "yarl", "rich.live", "rich.progress"),
 }
