@@ -26,8 +26,11 @@ def named_ids(value: str) -> tuple[str, ...]:
     Where there are no brackets, the value is a list of ids, or a single one, or prose that names none ("Your message of Monday"):
     an address in prose must not look like an id, or all mail that answers this person would be one thread.
     """
-    found = [one for one in _bracketed(value) if "@" in one or len(one) >= _SHORTEST]
-    if not _bracketed(value):
+    if not value:  # most mails answer none
+        return ()
+    bracketed = _bracketed(value)
+    found = [one for one in bracketed if "@" in one or len(one) >= _SHORTEST]
+    if not bracketed:
         words = [word.strip("<>") for word in _words(value)]
         single = len(words) == 1 and len(words[0]) >= _SHORTEST and _DIGIT.search(words[0])
         found = words if single or all("@" in word for word in words) else []

@@ -15,7 +15,8 @@ from services.parser.mime.letter_words import CHINESE, FURTHER, JAPANESE, KOREAN
 
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _WORD = re.compile(r"[^\W\d_]+")
-_OTHER = re.compile("[^\x00-\x7f]")
+_OTHER = re.compile("(?<=(.))([^\x00-\x7f])(?=(.?))", re.DOTALL)
+"""A character that is no ASCII, between its neighbours."""
 _SAMPLE, _WORDS = 1_500, 2_000
 """Bytes in which letters, and words, are looked at."""
 _WIDE = 4096
@@ -56,6 +57,7 @@ def _ranked(letters: str, first: int, scale: float) -> dict[str, float]:
 
 
 _OF_LATIN = [dict.fromkeys(_USUAL, -log(60)) | _ranked(language.letters, 2, 2.2) for language in LATIN]
+_OF_LATIN_CODECS = {*(language.charset for language in LATIN), *FURTHER.values()}
 _OF_OTHERS = {codec: _ranked(letters, 3, 3.0) for codec, letters in LETTERS.items()}
 
 
@@ -87,19 +89,18 @@ def wide(data: bytes) -> str | None:
 def _latin(sample: bytes, window: bytes) -> tuple[float, str]:
     """Return how likely the best of the charsets of Latin letters is, and which it is."""
     scores = []
-    read = {
-        codec: (
-            _read(sample.decode(codec, "replace"), latin=True),
-            frozenset(_WORD.findall(window.decode(codec, "replace").lower())),
-        )
-        for codec in (*{language.charset for language in LATIN}, *FURTHER.values())
-    }
+    # For the bytes of most texts, several of the charsets have the same letters.
+    samples = {codec: sample.decode(codec, "replace") for codec in _OF_LATIN_CODECS}
+    windows = {codec: window.decode(codec, "replace") for codec in _OF_LATIN_CODECS}
+    read = {text: _read(text, latin=True) for text in set(samples.values())}
+    words = {text: frozenset(_WORD.findall(text.lower())) for text in set(windows.values())}
     for language, letters in zip(LATIN, _OF_LATIN, strict=True):
         for codec in (language.charset, FURTHER.get(language.charset)):
             if codec is not None:
-                (found, places), words = read[codec]
+                found, places = read[samples[codec]]
                 score = _likely(found, letters, _OLD.get(codec, 0)) + places + _PRIOR.get(codec, 0)
-                score += sum(_ASCII_WORD if word.isascii() else _OTHER_WORD for word in language.words & words)
+                known = language.words & words[windows[codec]]
+                score += sum(_ASCII_WORD if word.isascii() else _OTHER_WORD for word in known)
                 scores.append((score, codec))
     return max(scores)
 
@@ -108,7 +109,7 @@ def _of_script(sample: bytes, codec: str) -> float:
     """Return how likely a charset of another script is."""
     text = sample.decode(codec, "replace")
     if codec in _EAST_ASIAN:
-        return sum(_east_asian(each, codec) for each in text if each > "\x7f")
+        return sum(number * _east_asian(each, codec) for each, number in Counter(text).items() if each > "\x7f")
     capitals = text.isupper()
     found, places = _read(text.lower() if capitals else text, latin=False)
     return _likely(found, _OF_OTHERS[codec], -0.2 if capitals else 0) + places
@@ -125,20 +126,18 @@ def _likely(found: Mapping[str, int], letters: Mapping[str, float], each_costs: 
 def _read(text: str, *, latin: bool) -> tuple[Counter[str], float]:
     """Return the letters that are no ASCII, and how likely their places in the words are."""
     letters, places = Counter[str](), 0.0
-    for found in _OTHER.finditer(text):
-        each, at = found[0], found.start()
-        before, after = text[at - 1] if at else " ", text[at + 1 : at + 2]
-        letters[each] += 1
+    for (before, each, after), number in Counter(_OTHER.findall(f" {text}")).items():
+        letters[each] += number
         if each.isalpha() and before.isalpha():
-            places -= 2 * (each.isupper() and before.islower())
-            places -= 3 * (not latin and after.isascii() and after.isalpha())
+            places -= 2 * number * (each.isupper() and before.islower())
+            places -= 3 * number * (not latin and after.isascii() and after.isalpha())
             if (before > "\x7f") is latin:  # two accents in a row, or two scripts in one word
-                places -= 1.3 if latin else 3
-            places -= 3 * (before == "ς")
+                places -= number * (1.3 if latin else 3)
+            places -= 3 * number * (before == "ς")
         elif latin and each.isalpha() and not after.isalpha():
-            places -= 1.5  # a word of one letter
+            places -= 1.5 * number  # a word of one letter
         elif before.isalpha() and each not in _MARKS:
-            places -= 1
+            places -= number
     return letters, places
 
 
