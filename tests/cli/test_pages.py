@@ -24,6 +24,7 @@ def test_the_commands_of_a_page_work(
     if page == "docs/operations.md":
         (letter,) = deployment.run("dead-letters", "list", "--json").json()
         names["LETTER"] = letter["id"]
+        deployment.ok("setup")  # declares the queues
     for block in (block for block in blocks(page) if block.runs):
         said = ""
         for command, code in block.commands:

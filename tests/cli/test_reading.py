@@ -226,6 +226,7 @@ def test_accounts_and_their_state(deployment: Deployment) -> None:
 
 def test_status(deployment: Deployment) -> None:
     """The first line is the oldest unfinished copy; then accounts, then queues."""
+    deployment.ok("setup")
     assert "LEADMAIL_SECRET_KEY lacks the secret" in deployment.run("status", LEADMAIL_SECRET_KEY="ab" * 32).out
     text = deployment.ok("status")
     assert text.startswith("no poller and no parser and no matcher and no notifier is running: mail waits\n")

@@ -72,6 +72,7 @@ NO_STAGE = {
     **dict.fromkeys(COMMANDS, "a person's command, which says whether it was done"),
     **dict.fromkeys(PAGES, "a user who is interrupted asks for another link or code"),
     "deleted_emails._remove": "the end of a grace period of days, which the store's tests have",
+    "colleagues.hold": "a command that hands mail over or keeps it private, which the store's tests have",
     "attention.postpone": "a mail that is refused, which the notifier's tests have",
     "attention.release": "a mail server that is away, which the notifier's tests have",
     "attention.renew": "a mail server that takes long, which the notifier's tests have",
