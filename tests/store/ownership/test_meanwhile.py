@@ -9,12 +9,24 @@ from typing import Any
 import pytest
 
 from schemas.accounts import Account, AccountState
+from schemas.mail import Content
+from schemas.records import RecordRef
 from schemas.sharing import Mode
 from services.store import ChangedMeanwhileError, NotAllowedError, NotFoundError, Store
 from services.store.core.fence import MongoSession
 from tests.factories import account
 from tests.store.fixtures import World, content
 from tests.store.ownership.test_membership import ADMIN, ANN, BOB, EVE, KIM, SALES, page, shared, state
+
+
+async def a_mail_on_a_record(world: World) -> tuple[Account, RecordRef, Content]:
+    """Ann's own mailbox, which she shares, and a mail in it that Eve sees on the record."""
+    mine = await world.account(SALES, Mode.PUBLIC, owner=ANN)
+    for user in (ANN, EVE):
+        await world.user(user)
+    record, mail = await world.record(KIM), content("m", KIM, SALES)
+    await world.attach(mine, mail)
+    return mine, record, mail
 
 
 async def test_two_members_cannot_leave_at_once(world: World, store: Store) -> None:
@@ -64,11 +76,7 @@ async def test_what_is_kept_private_during_the_change_is_the_teams(
     world: World, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The owner keeps a mail private just before the mailbox becomes the team's."""
-    mine = await world.account(SALES, Mode.PUBLIC, owner=ANN)
-    for user in (ANN, EVE):
-        await world.user(user)
-    record, mail = await world.record(KIM), content("m", KIM, SALES)
-    await world.attach(mine, mail)
+    mine, record, mail = await a_mail_on_a_record(world)
     require = store.colleagues.require_active
 
     async def meanwhile(users: Collection[str], session: MongoSession) -> None:
@@ -85,11 +93,7 @@ async def test_a_death_after_the_change_leaves_nothing_open(
     world: World, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process dies as soon as the mailbox is the team's. What its owner kept private just before that is the team's, too."""
-    mine = await world.account(SALES, Mode.PUBLIC, owner=ANN)
-    for user in (ANN, EVE):
-        await world.user(user)
-    record, mail = await world.record(KIM), content("m", KIM, SALES)
-    await world.attach(mine, mail)
+    mine, record, mail = await a_mail_on_a_record(world)
     require, transaction = store.colleagues.require_active, store.audit.transaction
 
     async def meanwhile(users: Collection[str], session: MongoSession) -> None:
@@ -113,11 +117,7 @@ async def test_mail_that_is_kept_private_as_the_mailbox_becomes_shared(
     world: World, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its owner was told that it is private, so it is: for the team, although it was their own a moment ago."""
-    mine = await world.account(SALES, Mode.PUBLIC, owner=ANN)
-    for user in (ANN, EVE):
-        await world.user(user)
-    record, mail = await world.record(KIM), content("m", KIM, SALES)
-    await world.attach(mine, mail)
+    mine, record, mail = await a_mail_on_a_record(world)
     enqueue = store.pending_work.enqueue
 
     async def meanwhile(**work: Any) -> Any:
